@@ -1,0 +1,251 @@
+/* What the agent and the programs share: every struct that crosses between them, and every name of a number.
+ * agent/abi mirrors this file; tests/abi compares the two, member by member.
+ *
+ * Fixed-width types only, largest field first, padding spelled out. */
+#ifndef RINGFENCE_ABI_H
+#define RINGFENCE_ABI_H
+
+#define RF_ABI_VERSION 1
+
+/* ---- limits: each says beside its use what happens when it is reached ------------------------------------------ */
+
+#define RF_SLOTS 4U                     /* rulesets installed side by side; slot 0 is never used and means none */
+#define RF_CLASSES 5U                   /* rows of struct rf_profile.cells, indexed by enum rf_class */
+#define RF_PATH_MAX 4096U               /* bytes of a name with its NUL; longer: undecided, NAME_TOO_LONG */
+#define RF_DEPTH_MAX 256U               /* components of a name; deeper: undecided, NAME_TOO_DEEP */
+#define RF_SCOPE_DEPTH 64U              /* levels of the cgroup tree in which a scope can begin; push refuses deeper */
+#define RF_AUTOMATON_ENTRIES (1U << 19) /* of one ruleset, 8 bytes each; the compiler refuses more */
+#define RF_WORDS (1U << 20)             /* of one ruleset, 4 bytes each; the compiler refuses more */
+#define RF_ALSO_MAX 8U                  /* would-denies beside the winner that one decision counts; the compiler refuses more */
+#define RF_SYSCALLS 512U                /* numbers of system calls; higher: no rule matches */
+#define RF_SCRATCH_SLOTS 8U             /* claims of scratch a processor; none free: undecided, SCRATCH_BUSY */
+#define RF_EXE_INLINE 192U              /* bytes of an executable's name kept beside the task's facts */
+#define RF_EVENT_PATH 192U              /* bytes of an object's name in an event; longer ones follow as a name record */
+#define RF_COMM 16U
+
+/* ---- numbers --------------------------------------------------------------------------------------------------- */
+
+enum rf_class {
+        RF_CLASS_NONE = 0,
+        RF_CLASS_FILE = 1,
+        RF_CLASS_EXEC = 2,
+        RF_CLASS_NETWORK = 3,
+        RF_CLASS_SYSCALL = 4,
+};
+
+/* Bits of a request's operations, a class apart. */
+enum rf_operation {
+        RF_FILE_READ = 1 << 0,
+        RF_FILE_WRITE = 1 << 1,
+        RF_FILE_CREATE = 1 << 2,
+        RF_EXEC_EXEC = 1 << 0,
+        RF_NETWORK_CONNECT = 1 << 0,
+        RF_SYSCALL_CALL = 1 << 0,
+};
+
+/* By strictness: the greatest of a profile wins. */
+enum rf_effect {
+        RF_EFFECT_ALLOW = 0,
+        RF_EFFECT_AUDIT = 1,
+        RF_EFFECT_WOULD_DENY = 2,
+        RF_EFFECT_DENY = 3,
+        RF_EFFECT_KILL = 4,
+};
+
+enum rf_reason {
+        RF_REASON_DECIDED = 0,
+        RF_REASON_NAME_TOO_LONG = 1,
+        RF_REASON_NAME_TOO_DEEP = 2,
+        RF_REASON_NAME_MOVING = 3,    /* a rename or mount went on while the name was read, twice */
+        RF_REASON_NAME_DETACHED = 4,  /* the object's mount is in no namespace, or in another one's hidden part */
+        RF_REASON_SCRATCH_BUSY = 5,
+        RF_REASON_SUBJECT_UNKNOWN = 6,/* the executable, user or group of the subject could not be told */
+        RF_REASON_TABLE_MISSING = 7,  /* a look-up in the ruleset failed */
+        RF_REASONS = 8,
+};
+
+/* Labels every class has. Real ones follow. */
+#define RF_LABEL_UNKNOWN 0U     /* could not be told: its rows hold the decision `error` where the object matters */
+#define RF_LABEL_NAMELESS 1U    /* known to have no name (memfd, O_TMPFILE, unlinked): no pattern matches it */
+/* Domains and credential classes: 0 is likewise "could not be told". */
+#define RF_DOMAIN_UNKNOWN 0U
+#define RF_CREDENTIAL_UNKNOWN 0U
+
+/* ---- control: what user space turns ---------------------------------------------------------------------------- */
+
+/* Keys of the array `control` (u64 values). Each is written alone, and one byte of it decides, so that no reader sees half a
+ * write. */
+enum rf_control {
+        RF_CONTROL_LIVE = 0,           /* slot of the live generation, 0: none, everything is allowed */
+        RF_CONTROL_OPEN_UNTIL = 1,     /* gate: boot-clock ns until which everything is allowed; 0: closed; ~0: until closed */
+        RF_CONTROL_CONTAINMENT = 2,    /* reserved for containment commands */
+        RF_CONTROL_KEYS = 4,
+};
+
+/* What a generation is; array `slots`, indexed by slot, filled before the slot becomes live. */
+struct rf_slot {
+        __u64 generation;
+        __u64 reverts_at; /* boot-clock ns after which `fallback` is live instead; 0: never */
+        __u32 fallback;   /* slot that was live before; 0: none */
+        __u32 rules;      /* counters a processor in this slot's `counters` */
+        __u32 processors; /* stride of `counters`: index = rule * processors + cpu */
+        __u32 pad;
+};
+
+/* ---- ruleset: maps of maps, indexed by slot -------------------------------------------------------------------- */
+
+/* automaton: one array value of RF_AUTOMATON_ENTRIES entries. A state is the index of its header entry; the header's `check` is
+ * the state's label and its `next` the state for every byte class without an entry of its own. The entry of byte class c (1..)
+ * is at state + c and belongs to the state exactly if its `check` is the state's index with RF_ENTRY_OWNED set; labels never have that
+ * bit, so a header in that place is never mistaken for an entry. Entry 0 is unused: no state has the index 0. */
+#define RF_ENTRY_OWNED (1U << 31)
+struct rf_entry {
+        __u32 next;
+        __u32 check;
+};
+
+/* profiles: array, indexed by the profile number that `scopes` gives. Offsets are indices into `words`. */
+struct rf_profile {
+        __u32 start;            /* automaton state before the first byte */
+        __u32 path_labels;      /* words[path_labels + 3 * label]: label for file rules, for exec rules, domain as executable */
+        __u32 path_label_count;
+        __u32 domains;          /* count, 0 included */
+        __u32 credentials;      /* count of credential classes, 0 included */
+        __u32 gid_classes;      /* credential = 1 + uid class * gid_classes + gid class; classes from `credentials` map, 0 if absent */
+        __u32 cells[RF_CLASSES];  /* row = words[cells[class] + (domain * credentials + credential) * labels[class] + label] */
+        __u32 labels[RF_CLASSES]; /* count of labels of that class, 0 and 1 included; 0: the class decides nothing here */
+        __u32 ports;            /* words[ports + high byte] = offset of a page of 256 port classes; 0: one class only, 0 */
+        __u32 port_classes;
+        __u32 protocols;        /* words[protocols + IP protocol number 0..255] = protocol class; 0: one class only, 0 */
+        __u32 protocol_classes;
+        __u32 peers;            /* words[peers + (address class * port_classes + port class) * protocol_classes + protocol class] = label */
+        __u32 address_default;  /* address class of families other than IPv4 and IPv6; those look it up in `addresses` */
+        __u32 syscalls;         /* words[syscalls + number] = label; 0: none */
+        __u32 has_credentials;  /* 0: credential is always 1 */
+        __u8 byte_classes[256]; /* 1.. ; 0 is never used, so that no byte's entry falls on a header */
+};
+
+/* A row is `operations of the class` words, each the offset of a decision in `words`:
+ *   word 0: effect | error << 8 | also count << 16
+ *   word 1: rule (index of its counter)
+ *   word 2..: rules of other policies whose would-deny is counted too (also count of them, at most RF_ALSO_MAX) */
+#define RF_DECISION_EFFECT(word) ((word) & 0xffU)
+#define RF_DECISION_ERROR(word) (((word) >> 8) & 0xffU)
+#define RF_DECISION_ALSO(word) (((word) >> 16) & 0xffU)
+
+/* addresses: LPM trie; IPv4 as ::ffff:a.b.c.d. Value: address class (u32). Every profile with network rules has ::/0 and ::ffff:0:0/96. */
+struct rf_address_key {
+        __u32 prefix_length; /* 32 bits of profile and then those of the address */
+        __u32 profile;
+        __u8 address[16];
+};
+
+/* credentials: hash. Value: class (u32, 1..); absent: class 0. Numbers are those inside the subject's user namespace. */
+struct rf_credential_key {
+        __u32 profile;
+        __u32 kind; /* 0: user, 1: group */
+        __u32 id;
+};
+
+/* scopes: hash, cgroup id (u64) → profile (u32). */
+
+/* ---- tasks ----------------------------------------------------------------------------------------------------- */
+
+enum rf_arming {
+        RF_TASK_UNSEEN = 0,  /* no hook has met it: if it is in scope, it was there before the programs were */
+        RF_TASK_OUTSIDE = 1, /* met outside every scope */
+        RF_TASK_PENDING = 2, /* came into a scope and has not executed a program there yet */
+        RF_TASK_ARMED = 3,
+};
+
+#define RF_TASK_EXEMPT (1U << 0)  /* the agent's own mark: copied at fork, cleared at exec */
+#define RF_TASK_SEEDED (1U << 1)  /* executable read from a running process, not recorded at exec */
+#define RF_TASK_EXE_LONG (1U << 2)/* executable's name is in `long_names`, not in `exe` */
+#define RF_TASK_EXE_KNOWN (1U << 3)
+
+/* Task storage `tasks`. Facts outlive generations; the cached part is recomputed when its tag differs. */
+struct rf_task {
+        __u64 generation; /* tag: generation, cgroup */
+        __u64 cgroup;
+        __u32 profile;    /* number + 1 in that generation; 0: not in scope */
+        __u32 domain;
+        __u32 exec_id;    /* task_struct.self_exec_id when the executable was recorded */
+        __u32 flags;
+        __u32 arming;
+        __u32 exe_length;
+        __u8 exe[RF_EXE_INLINE];
+};
+
+/* ---- events ---------------------------------------------------------------------------------------------------- */
+
+enum rf_record {
+        RF_RECORD_EVENT = 1,
+        RF_RECORD_NAME = 2, /* struct rf_name and then `length` bytes: comes before the event that it belongs to */
+};
+
+#define RF_EVENT_PATH_INCOMPLETE (1U << 0)
+#define RF_EVENT_EXE_INCOMPLETE (1U << 1)
+#define RF_EVENT_SEEDED (1U << 2)
+#define RF_EVENT_NAME_APART (1U << 3) /* the object's name is in the name record with the same `token` */
+
+struct rf_event {
+        __u32 record;     /* RF_RECORD_EVENT */
+        __u32 flags;
+        __u64 token;      /* pairs an event with its name record */
+        __u64 boot_ns;
+        __u64 task_start; /* boot-clock ns at which the process began: with tgid it names the process */
+        __u64 generation;
+        __u64 cgroup;
+        __u32 slot;
+        __u32 profile;
+        __u32 rule;
+        __u32 tgid;
+        __u32 tid;
+        __u32 uid; /* in the initial user namespace */
+        __u32 gid;
+        __s32 verdict; /* what the hook returned */
+        __u8 class_id;
+        __u8 effect;
+        __u8 reason;
+        __u8 protocol; /* network: IP protocol number */
+        __u16 operations;
+        __u16 port;    /* network: host order */
+        __u16 family;  /* network */
+        __u16 syscall;
+        __u16 path_length; /* of the whole name, even if it does not fit */
+        __u16 exe_length;
+        __u8 address[16]; /* network */
+        __u8 comm[RF_COMM];
+        __u8 exe[RF_EXE_INLINE];
+        __u8 path[RF_EVENT_PATH];
+};
+
+struct rf_name {
+        __u32 record; /* RF_RECORD_NAME */
+        __u32 length;
+        __u64 token;
+};
+
+/* ---- totals: per-CPU array `totals` of u64, exact --------------------------------------------------------------- */
+
+enum rf_total {
+        RF_TOTAL_VIOLATIONS = 0,          /* events that should have gone to the violation ring */
+        RF_TOTAL_VIOLATIONS_LOST = 1,     /* of those, the ring had no room for */
+        RF_TOTAL_OBSERVATIONS = 2,
+        RF_TOTAL_OBSERVATIONS_LOST = 3,
+        RF_TOTAL_NAMES_LOST = 4,
+        RF_TOTAL_TASKS_LOST = 5,          /* task storage could not be made: the task has no cached facts */
+        RF_TOTAL_UNDECIDED = 8,           /* + enum rf_reason */
+        RF_TOTALS = 16,
+};
+
+_Static_assert(sizeof(struct rf_slot) == 32, "rf_slot");
+_Static_assert(sizeof(struct rf_entry) == 8, "rf_entry");
+_Static_assert(sizeof(struct rf_profile) == 352, "rf_profile");
+_Static_assert(sizeof(struct rf_address_key) == 24, "rf_address_key");
+_Static_assert(sizeof(struct rf_credential_key) == 12, "rf_credential_key");
+_Static_assert(sizeof(struct rf_task) == 232, "rf_task");
+_Static_assert(sizeof(struct rf_event) == 512, "rf_event");
+_Static_assert(sizeof(struct rf_name) == 16, "rf_name");
+
+#endif

@@ -78,13 +78,13 @@ enum rf_reason {
 enum rf_control {
         RF_CONTROL_LIVE = 0,           /* slot of the live generation, 0: none, everything is allowed */
         RF_CONTROL_OPEN_UNTIL = 1,     /* gate: boot-clock ns until which everything is allowed; 0: closed; ~0: until closed */
-        RF_CONTROL_CONTAINMENT = 2,    /* reserved for containment commands */
-        RF_CONTROL_KEYS = 4,
+        RF_CONTROL_KEYS = 2,
 };
 
 /* What a generation is; array `slots`, indexed by slot, filled before the slot becomes live. */
 struct rf_slot {
         __u64 generation;
+        __u64 epoch;      /* tag of cached decisions about tasks: never used twice, renewed at every change of the slot's scopes */
         __u64 reverts_at; /* boot-clock ns after which `fallback` is live instead; 0: never */
         __u32 fallback;   /* slot that was live before; 0: none */
         __u32 rules;      /* counters a processor in this slot's `counters` */
@@ -147,7 +147,12 @@ struct rf_credential_key {
         __u32 id;
 };
 
-/* scopes: hash, cgroup id (u64) → profile (u32). */
+/* scopes: hash, cgroup id (u64) → struct rf_scope. The nearest scoped ancestor of a task's cgroup counts. */
+struct rf_scope {
+        __u32 profile;
+        __u32 arms; /* 1: tasks found inside are confined at once (a push); 0: only after an exec (the cgroup is new, and what is
+                     * in it is setting it up) */
+};
 
 /* ---- tasks ----------------------------------------------------------------------------------------------------- */
 
@@ -163,11 +168,12 @@ enum rf_arming {
 #define RF_TASK_EXE_LONG (1U << 2)/* executable's name is in `long_names`, not in `exe` */
 #define RF_TASK_EXE_KNOWN (1U << 3)
 
-/* Task storage `tasks`. Facts outlive generations; the cached part is recomputed when its tag differs. */
+/* Task storage `tasks`. Facts outlive generations; the cached part (profile, domain) is recomputed when its
+ * tag differs. */
 struct rf_task {
-        __u64 generation; /* tag: generation, cgroup */
+        __u64 epoch;      /* tag: epoch, cgroup */
         __u64 cgroup;
-        __u32 profile;    /* number + 1 in that generation; 0: not in scope */
+        __u32 profile;    /* number + 1 in that epoch; 0: not in scope */
         __u32 domain;
         __u32 exec_id;    /* task_struct.self_exec_id when the executable was recorded */
         __u32 flags;
@@ -239,11 +245,12 @@ enum rf_total {
         RF_TOTALS = 16,
 };
 
-_Static_assert(sizeof(struct rf_slot) == 32, "rf_slot");
+_Static_assert(sizeof(struct rf_slot) == 40, "rf_slot");
 _Static_assert(sizeof(struct rf_entry) == 8, "rf_entry");
 _Static_assert(sizeof(struct rf_profile) == 352, "rf_profile");
 _Static_assert(sizeof(struct rf_address_key) == 24, "rf_address_key");
 _Static_assert(sizeof(struct rf_credential_key) == 12, "rf_credential_key");
+_Static_assert(sizeof(struct rf_scope) == 8, "rf_scope");
 _Static_assert(sizeof(struct rf_task) == 232, "rf_task");
 _Static_assert(sizeof(struct rf_event) == 512, "rf_event");
 _Static_assert(sizeof(struct rf_name) == 16, "rf_name");

@@ -149,9 +149,9 @@ struct rf_credential_key {
 
 /* scopes: hash, cgroup id (u64) → struct rf_scope. The nearest scoped ancestor of a task's cgroup counts. */
 struct rf_scope {
+        __u64 since;  /* epoch of the push that made this cgroup a scope; 0: it was made later, inside what a policy matches */
         __u32 profile;
-        __u32 arms; /* 1: tasks found inside are confined at once (a push); 0: only after an exec (the cgroup is new, and what is
-                     * in it is setting it up) */
+        __u32 pad;
 };
 
 /* ---- tasks ----------------------------------------------------------------------------------------------------- */
@@ -250,7 +250,7 @@ _Static_assert(sizeof(struct rf_entry) == 8, "rf_entry");
 _Static_assert(sizeof(struct rf_profile) == 352, "rf_profile");
 _Static_assert(sizeof(struct rf_address_key) == 24, "rf_address_key");
 _Static_assert(sizeof(struct rf_credential_key) == 12, "rf_credential_key");
-_Static_assert(sizeof(struct rf_scope) == 8, "rf_scope");
+_Static_assert(sizeof(struct rf_scope) == 16, "rf_scope");
 _Static_assert(sizeof(struct rf_task) == 232, "rf_task");
 _Static_assert(sizeof(struct rf_event) == 512, "rf_event");
 _Static_assert(sizeof(struct rf_name) == 16, "rf_name");

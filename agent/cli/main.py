@@ -1,0 +1,214 @@
+"""
+agentctl: the way to an agent for people and scripts.
+
+Data goes to stdout, everything else to stderr. Modules are imported where they are used: `agentctl policy validate` must
+not pay for gRPC, nor completion for anything.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from agent.cli.client import DEFAULT_SOCKET
+from agent.cli.exits import CliError, Exit
+from agent.cli.output import Format
+from agent.cli.problems import Problem, show
+
+app = typer.Typer(
+    name="agentctl",
+    help="Push security policies to this node's agent, and see what they stop.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+policy_app = typer.Typer(
+    help="Policies: validate, push, list, get, delete, confirm.", no_args_is_help=True, rich_markup_mode=None
+)
+violations_app = typer.Typer(help="What policies refused or recorded.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(policy_app, name="policy")
+app.add_typer(violations_app, name="violations")
+
+Output = Annotated[Format, typer.Option("-o", "--output", help="Form of the data on stdout.")]
+Socket = Annotated[
+    str, typer.Option("--socket", envvar="RINGFENCE_SOCKET", metavar="PATH", help="The agent's Unix socket.")
+]
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Policy files; `-` is standard input.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"agentctl {version('ringfence')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Push security policies to this node's agent, and see what they stop."""
+
+
+@policy_app.command()
+def validate(files: Files, output: Output = Format.TABLE) -> None:
+    """Check policy files. Needs no agent, no root and no kernel; exits 3 if one is invalid."""
+    from agent.cli import policies
+
+    policies.validate(files, output)
+
+
+@policy_app.command()
+def push(
+    files: Files,
+    confirm: Annotated[
+        str, typer.Option(metavar="TIME", help="Revert after TIME (60s, 5m) unless `policy confirm` comes.")
+    ] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Accept a host scope that would lock the agent, PID 1 or logins out.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Validate and compile on the node, change nothing.")
+    ] = False,
+    output: Output = Format.TABLE,
+    socket: Socket = DEFAULT_SOCKET,
+) -> None:
+    """Make policies live on this node: all of them in one generation, or none."""
+    from agent.cli import policies
+
+    policies.push(files, policies.PushOptions(confirm, force, dry_run), output, socket)
+
+
+@policy_app.command("list")
+def list_(output: Output = Format.TABLE, socket: Socket = DEFAULT_SOCKET) -> None:
+    """List the live policies with their exact counts."""
+    from agent.cli import policies
+
+    policies.list_(output, socket)
+
+
+@policy_app.command()
+def get(
+    name: Annotated[str, typer.Argument(help="Name of a live policy.")],
+    output: Output = Format.TABLE,
+    socket: Socket = DEFAULT_SOCKET,
+) -> None:
+    """Show one live policy: scope on this node, rules, exact counts; `-o yaml` and `-o json` include its text."""
+    from agent.cli import policies
+
+    policies.get(name, output, socket)
+
+
+@policy_app.command()
+def delete(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of live policies.")],
+    output: Output = Format.TABLE,
+    socket: Socket = DEFAULT_SOCKET,
+) -> None:
+    """Delete live policies. With the last one, no generation is live and everything is allowed."""
+    from agent.cli import policies
+
+    policies.delete(names, output, socket)
+
+
+@policy_app.command()
+def confirm(output: Output = Format.TABLE, socket: Socket = DEFAULT_SOCKET) -> None:
+    """Keep what `push --confirm` made live. Exits 4 if nothing was waiting."""
+    from agent.cli import policies
+
+    policies.confirm(output, socket)
+
+
+@violations_app.command()
+def tail(
+    count: Annotated[int, typer.Option("-n", min=0, max=100_000, help="How many of the latest to begin with.")] = 10,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
+    policy: Annotated[list[str] | None, typer.Option(help="Only of this policy; may be repeated.")] = None,
+    output: Output = Format.TABLE,
+    socket: Socket = DEFAULT_SOCKET,
+) -> None:
+    """Show violations, the latest last. `-o json` prints one object a line."""
+    from agent.cli import violations
+
+    violations.tail(violations.TailOptions(count, follow, tuple(policy or ())), output, socket)
+
+
+@app.command()
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND...", help="What to run under the policy.")],
+    policy: Annotated[str, typer.Option("--policy", "-p", metavar="FILE", help="Policy file; its scope is replaced.")],
+    socket: Socket = DEFAULT_SOCKET,
+) -> None:
+    """Run a command under a policy, in a cgroup of its own, and print what was refused."""
+    from agent.cli import run as running
+
+    raise typer.Exit(running.run(policy, command, socket))
+
+
+@app.command()
+def status(output: Output = Format.TABLE, socket: Socket = DEFAULT_SOCKET) -> None:
+    """Show what is live and where every event went. Exits 4 if the sums do not balance."""
+    from agent.cli import status as statuses
+
+    statuses.status(output, socket)
+
+
+@app.command()
+def doctor(output: Output = Format.TABLE, socket: Socket = DEFAULT_SOCKET) -> None:
+    """Say for every class what this machine can do, why, and what to do about it. Needs no running agent."""
+    from agent.cli import doctor as doctors
+
+    doctors.doctor(output, socket)
+
+
+@app.command()
+def off(
+    for_: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="Close again by itself after TIME (10m, 2h).")
+    ] = "",
+) -> None:
+    """Open the gate: everything is allowed until `agentctl on`. Needs no running agent, and is logged."""
+    from agent.cli import gate
+
+    gate.off(for_)
+
+
+@app.command()
+def on() -> None:
+    """Close the gate: enforce again. Needs no running agent, and is logged."""
+    from agent.cli import gate
+
+    gate.on()
+
+
+@app.command()
+def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh", help="For which shell.")]) -> None:
+    """Print a completion script, e.g. for `/usr/share/bash-completion/completions/agentctl`."""
+    from typer.completion import get_completion_script
+
+    if shell not in ("bash", "zsh"):
+        raise CliError(Exit.USAGE, Problem(f"unknown shell `{shell}`", hint="there is completion for `bash` and `zsh`"))
+    print(get_completion_script(prog_name="agentctl", complete_var="_AGENTCTL_COMPLETE", shell=shell))
+
+
+def main() -> None:
+    """Entry point: run a command, print its problems, exit as the contract says."""
+    try:
+        app(prog_name="agentctl")
+    except CliError as error:
+        show(error.problems)
+        sys.exit(error.code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
+        sys.exit(Exit.DONE)
+
+
+if __name__ == "__main__":
+    main()

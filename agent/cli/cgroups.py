@@ -84,8 +84,3 @@ def _remove(directory: Path) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.01)  # cgroup.events could be polled instead, for a wait that almost never happens
-
-
-def entering(directory: Path) -> int:
-    """A descriptor to which a process writes "0" to enter the cgroup; for use between fork and exec."""
-    return os.open(directory / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)

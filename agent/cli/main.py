@@ -1,8 +1,8 @@
 """
 agentctl: the way to an agent for people and scripts.
 
-Data goes to stdout, everything else to stderr. Modules are imported where they are used: `agentctl policy validate` must
-not pay for gRPC, nor completion for anything.
+Data goes to stdout, everything else to stderr. Modules are imported where they are used: `agentctl policy validate`
+must not pay for gRPC, nor completion for anything.
 """
 
 import os
@@ -189,7 +189,7 @@ def on() -> None:
 @app.command()
 def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh", help="For which shell.")]) -> None:
     """Print a completion script, e.g. for `/usr/share/bash-completion/completions/agentctl`."""
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
 
     if shell not in ("bash", "zsh"):
         raise CliError(Exit.USAGE, Problem(f"unknown shell `{shell}`", hint="there is completion for `bash` and `zsh`"))

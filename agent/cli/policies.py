@@ -105,8 +105,8 @@ def _wire_text(file: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         before = text[: error.start]
-        place = {"line": before.count("\n") + 1, "column": error.start - (before.rfind("\n") + 1) + 1}
-        problem = Problem("not valid UTF-8", code="encoding", file=name_of(file), **place)
+        line, column = before.count("\n") + 1, error.start - before.rfind("\n")
+        problem = Problem("not valid UTF-8", code="encoding", file=name_of(file), line=line, column=column)
         raise CliError(Exit.INVALID, problem) from error
     return text
 

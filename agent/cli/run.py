@@ -1,12 +1,13 @@
 """
 `agentctl run`: a command under a policy, in a cgroup of its own.
 
-The policy is pushed under a name of its own with its scope replaced by that cgroup, the command enters the cgroup before it
-is executed, and everything is taken back afterwards, whatever happens in between.
+The policy is pushed under a name of its own with its scope replaced by that cgroup, the command enters the cgroup
+before it is executed, and everything is taken back afterwards, whatever happens in between.
 """
 
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 
     from policy.model.types import Policy
 
-SETTLE_SECONDS = (
-    3.0  # how long to wait, after the command, for violations the kernel counted but that are still on their way
-)
+#: How long to wait, after the command, for violations that the kernel counted but that are still on their way.
+SETTLE_SECONDS = 3.0
+#: Enters the cgroup whose `cgroup.procs` is $0 and becomes the command: a shell, because forking Python code runs badly
+#: beside gRPC's threads.
+ENTER = 'echo 0 >"$0" && exec "$@"'
 NAME_MAX = 63
 
 
@@ -93,28 +96,21 @@ def _execute(command: Sequence[str], directory: Path) -> int:
     Run the command inside the cgroup and wait for it.
 
     Ctrl-C reaches the command by itself, being of the same process group; we outlive it to clean up.
+
+    Raises:
+        CliError: There is no such command.
     """
-    entrance = cgroups.entering(directory)
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if shutil.which(command[0]) is None:
+        raise CliError(Exit.FAILED, Problem(f"there is no command `{command[0]}`"))
+    previous = signal.signal(signal.SIGINT, lambda *_: None)  # unlike an ignored signal this is reset for the command
     try:
-        child = subprocess.Popen(command, preexec_fn=lambda: _enter(entrance))  # noqa: PLW1509: this process has no locks to inherit
+        child = subprocess.Popen(["/bin/sh", "-c", ENTER, str(directory / "cgroup.procs"), *command])
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda received, _: child.send_signal(received))
         status = child.wait()
-    except (FileNotFoundError, PermissionError) as error:
-        message = f"cannot run `{command[0]}`: {error.strerror}"
-        raise CliError(Exit.FAILED, Problem(message)) from error
-    except subprocess.SubprocessError as error:
-        raise CliError(Exit.FAILED, Problem("the command could not enter its cgroup")) from error
     finally:
-        os.close(entrance)
         signal.signal(signal.SIGINT, previous)
     return status if status >= 0 else 128 - status
-
-
-def _enter(entrance: int) -> None:
-    os.write(entrance, b"0")
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Collector:

@@ -1,0 +1,1 @@
+"""What nodes send: checked, stored, acknowledged; and the orders that go down to them."""

@@ -1,0 +1,1 @@
+"""What the collector keeps: events, nodes, alerts and their counts, behind one Protocol."""

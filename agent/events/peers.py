@@ -1,0 +1,21 @@
+"""The text of a network peer: address and port, as a person writes them."""
+
+import ipaddress
+import socket
+
+_V4_MAPPED = bytes(10) + b"\xff\xff"
+
+
+def peer_text(family: int, port: int, address: bytes) -> bytes:
+    """
+    Text of a peer: `10.0.0.1:443`, `[2001:db8::1]:443`, or `family:40` where there is no address.
+
+    Args:
+        family: AF_ number.
+        address: 16 bytes, IPv4 as ::ffff:a.b.c.d.
+    """
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return f"family:{family}".encode()
+    if address.startswith(_V4_MAPPED):
+        return f"{ipaddress.IPv4Address(address[12:])}:{port}".encode()
+    return f"[{ipaddress.IPv6Address(address)}]:{port}".encode()

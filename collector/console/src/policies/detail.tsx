@@ -25,7 +25,7 @@ export function PolicyDetail({ node, name }: { node: string; name: string }): Re
         {policy && <Actions policy={policy} onDeleted={setDeleted} />}
       </div>
       <Problem>{live.error}</Problem>
-      {deleted && <Outcomes done="Deleted" response={deleted} />}
+      {deleted && <Outcomes done="deleted" response={deleted} />}
       {policy ? <Body policy={policy} /> : live.items && <p className="empty">This node has no policy of this name{deleted && " any more"}.</p>}
     </div>
   );
@@ -128,8 +128,8 @@ function Actions({ policy, onDeleted }: { policy: Policy; onDeleted: (response: 
         >
           <p>
             <strong><Name text={policy.name} most={120} /></strong> goes from <strong><Name text={policy.node} most={120} /></strong> and
-            is not enforced there from that moment on. Its {plural(policy.rules.filter((rule) => !rule.is_default).length, "rule")} and{" "}
-            {plural(policy.cgroup_count, "cgroup")} are listed behind this question.
+            is not enforced there from that moment on: {plural(policy.rules.filter((rule) => !rule.is_default).length, "rule")} less for{" "}
+            {plural(policy.cgroup_count, "cgroup")}.
           </p>
         </Confirm>
       )}

@@ -1,5 +1,5 @@
 /** The desk: paste a policy, validate it, push it to a node, read what came of it. */
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { push, reason, validate } from "../api/client.ts";
 import type { Node, PushResponse, ValidateResponse } from "../api/types.ts";
 import { nodes, policies } from "../feed.ts";
@@ -7,6 +7,7 @@ import { href, useRoute } from "../router.ts";
 import { useStore } from "../store.ts";
 import { count, plural } from "../ui/format.ts";
 import { Button, Link, Name, Problem, Title } from "../ui/parts.tsx";
+import { Recent } from "../violations/recent.tsx";
 import { Diagnostics } from "./diagnostics.tsx";
 import { Outcomes } from "./outcomes.tsx";
 import { TextArea, type TextHandle } from "./textarea.tsx";
@@ -48,6 +49,7 @@ export function Editor(): ReactNode {
       setPushed(null);
       setPushed({ text, response: await push(text, target === EVERY ? null : [target]) });
     });
+  const live = useMemo(() => liveIn(pushed), [pushed]);
   const jump = (line: number, column: number): void => handle.current?.jump(line, column);
   const wrong = [...(current?.diagnostics ?? []), ...(pushed?.text === text ? pushed.response.outcomes.flatMap((o) => o.diagnostics) : [])];
 
@@ -68,13 +70,20 @@ export function Editor(): ReactNode {
             <Button kind="primary" why={whyNotPush(current, text, target, targets, busy)} onClick={doPush}>Push</Button>
           </div>
           <Problem>{error}</Problem>
-          {pushed?.text === text && <Outcomes done="Live" response={pushed.response} text={text} onJump={jump} />}
+          {pushed?.text === text && <Outcomes done="live" response={pushed.response} text={text} onJump={jump} />}
           {current && <Verdict response={current} text={text} onJump={jump} />}
+          {live.length > 0 && <Recent policies={live} />}
           {!current && text.trim() === "" && <Help />}
         </div>
       </div>
     </div>
   );
+}
+
+/** The names of what was just made live. */
+function liveIn(pushed: Pushed | null): readonly string[] {
+  const done = pushed?.response.outcomes.filter((outcome) => outcome.result === "done") ?? [];
+  return [...new Set(done.flatMap((outcome) => outcome.policies))];
 }
 
 interface VerdictProps {

@@ -9,8 +9,8 @@ export function excerpt(lines: readonly string[], line: number, column: number):
   if (line < 1 || text === undefined) return "";
   const characters = [...text];
   // A long line is shown around the mark.
-  const from = Math.max(0, Math.min(column - 1, characters.length) - WIDTH / 2);
-  const before = shown(characters.slice(from, Math.max(from, column - 1)).join(""));
+  const from = characters.length <= WIDTH ? 0 : Math.max(0, Math.min(column - 1, characters.length) - WIDTH / 2);
+  const before = (from > 0 ? "…" : "") + shown(characters.slice(from, Math.max(from, column - 1)).join(""));
   const after = shown(characters.slice(Math.max(from, column - 1), from + WIDTH).join(""));
   const gutter = String(line);
   const mark = column > 0 ? `\n${" ".repeat(gutter.length)} | ${" ".repeat([...before].length)}^` : "";

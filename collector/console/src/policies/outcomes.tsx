@@ -1,9 +1,8 @@
 /** What the nodes made of a push or a deletion. */
 import type { ReactNode } from "react";
 import type { Outcome, PushResponse } from "../api/types.ts";
-import { href } from "../router.ts";
 import { count, duration, plural } from "../ui/format.ts";
-import { Badge, Link, Name } from "../ui/parts.tsx";
+import { Badge, Name } from "../ui/parts.tsx";
 import { Diagnostics } from "./diagnostics.tsx";
 
 interface Props {
@@ -20,16 +19,9 @@ export function Outcomes({ done, response, onJump, text = "" }: Props): ReactNod
         <article key={outcome.node} aria-label={`Outcome on ${outcome.node}`}>
           <p>
             <Badge tone={outcome.result === "done" ? "good" : "bad"} strong>{outcome.result}</Badge>{" "}
-            <Name text={outcome.node} most={80} />: {words(done, outcome)}
+            <strong><Name text={outcome.node} most={80} /></strong>: {words(done, outcome)}
           </p>
           <Diagnostics diagnostics={outcome.diagnostics} text={text} {...(onJump && { onJump })} />
-          {outcome.result === "done" && outcome.policies.length > 0 && done === "Live" && (
-            <p className="links">
-              {outcome.policies.map((name) => (
-                <Link key={name} to={href(["violations"], { policy: name })}>Watch violations of <Name text={name} most={80} /></Link>
-              ))}
-            </p>
-          )}
         </article>
       ))}
     </section>
@@ -47,7 +39,7 @@ function words(done: string, outcome: Outcome): ReactNode {
 function doneWords(done: string, outcome: Outcome): string {
   const generation = `generation ${count(outcome.generation)}`;
   if (outcome.unchanged) return `already live in ${generation}; nothing changed.`;
-  const rules = `: ${plural(outcome.rules_enforced, "rule")} enforced, ${count(outcome.rules_observed)} observed`;
-  const after = `live ${duration(outcome.enforced_after_ns / 1e6)} after the push (${duration(outcome.round_trip_ms)} there and back)`;
-  return `${done} as ${generation}${done === "Live" ? rules : ""}; ${after}.`;
+  const rules = ` ${plural(outcome.rules_enforced, "rule")} enforced, ${count(outcome.rules_observed)} observed;`;
+  const after = `${duration(outcome.enforced_after_ns / 1e6)} from ${done === "live" ? "push" : "request"} to enforced`;
+  return `${done}, ${generation}:${done === "live" ? rules : ""} ${after}, ${duration(outcome.round_trip_ms)} there and back.`;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bytes, count, duration, plural } from "./format.ts";
+import { bytes, clockOrDay, count, duration, moment, plural } from "./format.ts";
 
 test.each([
   [0.42, "0.4 ms"],
@@ -15,4 +15,11 @@ test("counts have thousands marked and nouns in number", () => {
   expect(plural(1, "rule")).toBe("1 rule");
   expect(plural(0, "policy", "policies")).toBe("0 policies");
   expect(bytes(32_900_000)).toBe("31.4 MiB");
+});
+
+test("a time of another day says which", () => {
+  const at = new Date(2026, 10, 22, 14, 3, 9, 412).getTime();
+  expect(clockOrDay(at, at + 1000)).toBe("14:03:09.412");
+  expect(clockOrDay(at, at + 86_400_000)).toBe("11-22 14:03:09");
+  expect(moment(at)).toMatch(/^2026-11-22 14:03:09 [+-]\d\d:\d\d$/);
 });

@@ -9,12 +9,32 @@ export function clock(unixMs: number): string {
   return `${whole}.${String(at.getMilliseconds()).padStart(3, "0")}`;
 }
 
+/** As `clock`, but `11-22 14:03:09` for another day than `now`'s. */
+export function clockOrDay(unixMs: number, now: number): string {
+  const at = new Date(unixMs);
+  const today = at.toDateString() === new Date(now).toDateString();
+  return today ? clock(unixMs) : `${day(at).slice(5)} ${clock(unixMs).slice(0, 8)}`;
+}
+
 /** `2026-11-23 14:03:09.412 +01:00`. */
 export function instant(unixMs: number): string {
   const at = new Date(unixMs);
+  return `${day(at)} ${clock(unixMs)} ${zone(at)}`;
+}
+
+/** `2026-11-23 14:03:09 +01:00`. */
+export function moment(unixMs: number): string {
+  const at = new Date(unixMs);
+  return `${day(at)} ${clock(unixMs).slice(0, 8)} ${zone(at)}`;
+}
+
+function day(at: Date): string {
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}
+
+function zone(at: Date): string {
   const offset = -at.getTimezoneOffset();
-  const zone = `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(unixMs)} ${zone}`;
+  return `${offset < 0 ? "-" : "+"}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`;
 }
 
 /** `12,345`, the same in every locale: the numbers are compared with those of a terminal. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { segments, shorten, visible, visibleLines } from "./hostile.ts";
+import { segments, shorten, splitTail, visible, visibleLines } from "./hostile.ts";
 
 test("what can be read stays as it is, in any script", () => {
   const plain = "/srv/Größe/文件/файл/<script>alert(1)</script> & \"quoted\"";
@@ -38,3 +38,11 @@ test("a long name keeps its beginning and its end", () => {
   expect(shorten("/" + "a".repeat(4000) + "/shadow", 20)).toBe("/aaaaaaaa…aaa/shadow");
   expect(shorten("short", 20)).toBe("short");
 });
+
+test.each([
+  ["/etc/ssl/private/server.key", ["/etc/ssl/private", "/server.key"]],
+  ["web-1:4f1c09aa:v4704", ["web-1:4f1c09aa", ":v4704"]],
+  ["/etc/shadow", ["", "/etc/shadow"]],
+  ["/srv/" + "x".repeat(40), ["/srv/" + "x".repeat(22), "x".repeat(18)]],
+  ["/srv/" + "\u{1f600}".repeat(20), ["/srv/" + "\u{1f600}".repeat(2), "\u{1f600}".repeat(18)]],
+])("the tail of %s is what tells it apart", (text, parts) => expect(splitTail(text)).toEqual(parts));

@@ -19,7 +19,8 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\p{Cn}\u115f\u1160\u3164\uf
 const SPLIT = new RegExp(`(${UNSEEN.source})`, "u");
 
 /** `text` cut where characters had to be spelled out; joined it reads on one line, left to right. */
-export function segments(text: string): Segment[] {
+export function segments(text: string): readonly Segment[] {
+  if (!UNSEEN.test(text)) return [{ text, escaped: false }];
   return text
     .split(SPLIT)
     .map((part, at) => (at % 2 ? { text: spell(part), escaped: true } : { text: part, escaped: false }))
@@ -41,6 +42,16 @@ export function shorten(text: string, most: number): string {
   const tail = Math.floor(most / 2);
   return `${text.slice(0, most - tail - 1)}…${text.slice(-tail)}`;
 }
+
+/** The last component of a path or an id if it is short, else the last characters: joined they are `text`. */
+export function splitTail(text: string): [string, string] {
+  const characters = [...text];
+  const last = characters.findLastIndex((character, at) => at > 0 && "/:".includes(character) && at < characters.length - 1);
+  const from = last > 0 && characters.length - last <= TAIL ? last : characters.length - TAIL;
+  return characters.length <= TAIL ? ["", text] : [characters.slice(0, from).join(""), characters.slice(from).join("")];
+}
+
+const TAIL = 18;
 
 function spell(character: string): string {
   const code = character.codePointAt(0) ?? 0;

@@ -1,8 +1,8 @@
 /** The pieces every page is made of. */
 import { useEffect, useId, useRef, type ComponentProps, type MouseEvent, type ReactNode } from "react";
 import { navigate } from "../router.ts";
-import { instant } from "./format.ts";
-import { segments, shorten } from "./hostile.ts";
+import { moment } from "./format.ts";
+import { segments, shorten, splitTail } from "./hostile.ts";
 
 /** A name that an attacker may have written; `most` characters are shown, all of them without it. */
 export function Name({ text, most }: { text: string; most?: number }): ReactNode {
@@ -11,6 +11,17 @@ export function Name({ text, most }: { text: string; most?: number }): ReactNode
     <bdi className="name" dir="ltr">
       {parts.map(({ text: part, escaped }, at) => (escaped ? <span key={at} className="escaped">{part}</span> : part))}
     </bdi>
+  );
+}
+
+/** A name on one line: where it does not fit, its beginning gives way and its end, which tells names apart, stays. */
+export function Fit({ text, most }: { text: string; most: number }): ReactNode {
+  const [head, tail] = splitTail(shorten(text, most));
+  return (
+    <span className="fit">
+      {head && <span className="head"><Name text={head} /></span>}
+      <span className="tail"><Name text={tail} /></span>
+    </span>
   );
 }
 
@@ -72,7 +83,7 @@ export function Fact({ name, children }: { name: string; children: ReactNode }):
 export function Moment({ at }: { at: string | null }): ReactNode {
   if (at === null) return <span className="quiet">never</span>;
   const ms = Date.parse(at);
-  return <time dateTime={at}>{Number.isNaN(ms) ? at : instant(ms)}</time>;
+  return <time dateTime={at}>{Number.isNaN(ms) ? at : moment(ms)}</time>;
 }
 
 /** What went wrong, announced when it appears. */

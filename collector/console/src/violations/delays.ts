@@ -3,6 +3,7 @@
  *
  * The start is the node's clock and the end the browser's: between two machines their difference is in it, and the page says so.
  */
+import { useEffect, useRef } from "react";
 import { store } from "../store.ts";
 import type { Row } from "./buffer.ts";
 
@@ -19,8 +20,19 @@ const MOST = 500;
 export const delays = store<Delays>({ median: null, p99: null, count: 0 });
 const byId = new Map<string, number>();
 
+/** Notes when rows were first painted: after the frame that has them, which is when a person can see them. */
+export function useDelays(window: readonly Row[], seen: number): void {
+  const measured = useRef(seen);
+  useEffect(() => {
+    const fresh = window.filter((row) => row.number > measured.current);
+    if (!fresh.length || document.hidden) return;
+    measured.current = Math.max(...fresh.map((row) => row.number));
+    requestAnimationFrame(() => setTimeout(() => shown(fresh, Date.now())));
+  }, [window]);
+}
+
 /** These rows became visible at `now` (milliseconds since 1970). */
-export function shown(rows: readonly Row[], now: number): void {
+function shown(rows: readonly Row[], now: number): void {
   for (const row of rows) byId.set(row.violation.id, now - row.at);
   for (const id of [...byId.keys()].slice(0, Math.max(0, byId.size - MOST))) byId.delete(id);
   const sorted = [...byId.values()].sort((one, other) => one - other);

@@ -39,11 +39,10 @@ export function useOlder(filter: Filter, kept: readonly Row[], held: boolean): O
       (error: unknown) => setState((old) => ({ ...old, busy: false, error: reason(error) })),
     );
   };
-  return { rows: state.rows, error: state.error, why: whyNot(state, held), load };
+  return { rows: state.rows, error: state.error, why: whyNot(state), load };
 }
 
-function whyNot(state: State, held: boolean): string {
-  if (!held) return "pause first";
+function whyNot(state: State): string {
   if (state.busy) return "loading …";
   if (state.asked && state.cursor === null) return "there are none";
   return state.rows.length >= MOST ? "narrow the filter instead" : "";

@@ -33,8 +33,10 @@ export function ViolationsPage(): ReactNode {
       </div>
       <div className="tools">
         <Filters filter={filter} kept={hold.kept} />
-        <Holding hold={hold} fresh={hold.held ? newer(now, hold.kept, filter) : 0} />
-        <Button why={older.why} onClick={older.load}>Load older</Button>
+        <div className="actions">
+          <Holding hold={hold} fresh={hold.held ? newer(now, hold.kept, filter) : 0} />
+          {hold.held && <Button why={older.why} onClick={older.load}>Load older</Button>}
+        </div>
       </div>
       <Problem>{older.error}</Problem>
       <ViolationTable
@@ -160,12 +162,7 @@ function Filters({ filter, kept }: { filter: Filter; kept: Kept }): ReactNode {
       <Choice label="Effect" value={filter.effect} options={EFFECTS} onChange={(value) => change("effect", value)} />
       <Choice label="Class" value={filter.class} options={CLASSES} onChange={(value) => change("class", value)} />
       <TextFilter value={filter.text} onChange={(value) => change("text", value)} />
-      <Button
-        why={isEmpty(filter) ? "nothing is filtered" : ""}
-        onClick={() => navigate(href(["violations"], without(query)), { replace: true })}
-      >
-        Clear
-      </Button>
+      {!isEmpty(filter) && <Button onClick={() => navigate(href(["violations"], without(query)), { replace: true })}>Clear</Button>}
     </form>
   );
 }

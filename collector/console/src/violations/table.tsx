@@ -1,12 +1,12 @@
 /**
  * The list itself: only the rows that can be seen are in the document, so that 1,000 violations a second cost what 40 rows cost.
  */
-import { useEffect, useLayoutEffect, useRef, useState, type ReactNode } from "react";
-import { clock } from "../ui/format.ts";
-import { Link, Name } from "../ui/parts.tsx";
+import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { clockOrDay } from "../ui/format.ts";
+import { Fit, Link, Name } from "../ui/parts.tsx";
 import { Word } from "../ui/words.tsx";
 import type { Row } from "./buffer.ts";
-import { shown } from "./delays.ts";
+import { useDelays } from "./delays.ts";
 
 /** As in styles.css. */
 const ROW_PX = 26;
@@ -37,7 +37,8 @@ export function ViolationTable({ rows, selected, linkTo, onAway, seen }: Props):
           <Spacer rows={first} />
           {window.map((row, at) => (
             <ViolationRow
-              key={row.violation.id}
+              // Rows that leave lend their elements to rows that come: at 1,000 a second making new ones is most of the work.
+              key={(rows.length - first - at) % visible}
               row={row}
               index={first + at + 2}
               to={linkTo(row.violation.id)}
@@ -79,17 +80,17 @@ interface RowProps {
 function ViolationRow({ row: { violation: v, at }, index, to, selected }: RowProps): ReactNode {
   return (
     <tr aria-rowindex={index} aria-current={selected || undefined} onClick={(event) => openRow(event.currentTarget, event.target)}>
-      <td className="c-time">{clock(at)}</td>
+      <td className="c-time">{clockOrDay(at, Date.now())}</td>
       <td className="c-effect"><Word>{v.effect}</Word></td>
       <td className="c-rule"><Name text={`${v.policy} / ${v.rule}`} most={LONGEST} /></td>
       <td className="c-class">{v.class} <span className="quiet">{v.operations.join(" ")}</span></td>
       <td className="c-object">
-        <Link to={to}><Name text={v.object} most={LONGEST} /></Link>
+        <Link to={to}><Fit text={v.object} most={LONGEST} /></Link>
       </td>
-      <td className="c-exe"><Name text={v.exe} most={LONGEST} /></td>
+      <td className="c-exe"><Fit text={v.exe} most={LONGEST} /></td>
       <td className="c-node"><Name text={v.node} most={LONGEST} /></td>
-      <td className="c-workload"><Name text={v.workload || v.cgroup} most={LONGEST} /></td>
-      <td className="c-id"><Name text={v.id} most={LONGEST} /></td>
+      <td className="c-workload"><Fit text={v.workload || v.cgroup} most={LONGEST} /></td>
+      <td className="c-id"><Fit text={v.id} most={LONGEST} /></td>
     </tr>
   );
 }
@@ -102,7 +103,7 @@ function openRow(row: HTMLTableRowElement, target: EventTarget): void {
 
 /** Stands for the rows that are not in the document. */
 function Spacer({ rows }: { rows: number }): ReactNode {
-  return rows > 0 ? <tr aria-hidden style={{ height: rows * ROW_PX }}><td colSpan={9} /></tr> : null;
+  return rows > 0 ? <tr aria-hidden style={{ height: rows * ROW_PX }}><td /></tr> : null;
 }
 
 function useWindow(rows: number, onAway: (away: boolean) => void) {
@@ -122,15 +123,4 @@ function useWindow(rows: number, onAway: (away: boolean) => void) {
   };
   const first = Math.max(0, Math.min(Math.floor(top / ROW_PX) - OVERSCAN, rows - 1));
   return { box, first, visible: Math.ceil(height / ROW_PX) + 2 * OVERSCAN, onScroll };
-}
-
-/** Notes when rows were first painted: after the frame that has them, which is when a person can see them. */
-function useDelays(window: readonly Row[], seen: number): void {
-  const measured = useRef(seen);
-  useEffect(() => {
-    const fresh = window.filter((row) => row.number > measured.current);
-    if (!fresh.length || document.hidden) return;
-    measured.current = Math.max(...fresh.map((row) => row.number));
-    requestAnimationFrame(() => setTimeout(() => shown(fresh, Date.now())));
-  }, [window]);
 }

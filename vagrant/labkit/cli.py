@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         "run",
         usage="vagrant/lab run [options] -- COMMAND...",
         help="run a command as root in a guest",
-        description="Boots a kernel over this machine's own files and runs COMMAND in it as root, in the same directory."
+        description="Boots a kernel over this machine's files and runs COMMAND in it as root, in the same directory."
         " What the guest writes vanishes with it. Output, standard input, signals and exit status are COMMAND's own;"
         " 124 means that time was up, 125 that the guest failed.",
     )

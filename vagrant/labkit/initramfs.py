@@ -13,7 +13,7 @@ from labkit.errors import LabError
 from labkit.kernels import CACHE, Kernel, write_whole
 
 BUSYBOX = Path("/bin/busybox")
-APPLETS = ("sh", "cat", "cp", "insmod", "ip", "ln", "mkdir", "mount", "sed", "sleep", "switch_root", "umount")
+APPLETS = ("sh", "cat", "cp", "insmod", "ip", "ln", "mkdir", "mount", "rm", "sed", "sleep", "switch_root", "umount")
 ALWAYS = ("virtio_pci", "virtio_console", "virtiofs", "overlay")
 NETWORK = ("virtio_net",)
 SCRIPTS = ("init", "run")
@@ -72,9 +72,9 @@ def _in_load_order(modules: Path, names: tuple[str, ...]) -> list[Path]:
     by_name = {_plain_name(Path(path)).removesuffix(".ko"): path for path in needs}
     ordered: list[Path] = []
     for name in names:
-        path = by_name.get(name)
-        if path is not None:  # modules.dep names what must come first last
-            ordered += [modules / needed for needed in (*reversed(needs[path]), path)]
+        found = by_name.get(name)
+        if found is not None:  # modules.dep names what must come first last
+            ordered += [modules / needed for needed in (*reversed(needs[found]), found)]
     return list(dict.fromkeys(ordered))
 
 

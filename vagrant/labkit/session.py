@@ -5,6 +5,7 @@ Streams end with a token that is random for each boot, because a virtio port has
 """
 
 import contextlib
+import functools
 import os
 import secrets
 import selectors
@@ -144,7 +145,7 @@ class Session:
         self._watch(os.pidfd_open(guest.pid), lambda: None)
         for name in ("console", "control", *self._streams):
             self._sockets[name].setblocking(False)
-            self._watch(self._sockets[name], lambda name=name: self._receive(name))
+            self._watch(self._sockets[name], functools.partial(self._receive, name))
         self._offer_stdin()
         while not self._finished():
             left = None if self._deadline is None else self._deadline - time.monotonic()
@@ -155,12 +156,11 @@ class Session:
             if guest.poll() is not None:
                 self._drain()
                 break
-        if not self._finished():
+        if self._status is None or not self._finished():
             raise self._died(guest)
-        assert self._status is not None
         return self._status
 
-    def _watch(self, source: int | socket.socket, ready: Callable[[], None]) -> None:
+    def _watch(self, source: int | socket.socket, ready: Callable[[], object]) -> None:
         self._selector.register(source, selectors.EVENT_READ, ready)
 
     def _finished(self) -> bool:

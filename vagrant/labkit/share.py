@@ -1,7 +1,7 @@
 """
 A directory of this machine, offered to the guest by virtiofsd.
 
-A share without `writable` is cloned into a read-only mount first, one that belongs to no namespace and vanishes with its
+A share without `writable` is cloned into a read-only mount first, which belongs to no namespace and vanishes with its
 last descriptor: whatever the guest's root does to the file system, the host's kernel refuses to write.
 """
 

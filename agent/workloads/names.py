@@ -3,9 +3,7 @@
 import re
 
 _UNIT = re.compile(r"_?(.+\.(?:service|scope|slice|socket|mount|swap))")
-_CONTAINER = re.compile(
-    r"(?:(?:docker|libpod|crio|cri-containerd|containerd)[-:])?([0-9a-f]{64})(?:\.scope)?"
-)
+_CONTAINER = re.compile(r"(?:(?:docker|libpod|crio|cri-containerd|containerd)[-:])?([0-9a-f]{64})(?:\.scope)?")
 _POD = re.compile(r"(?:kubepods[-a-z]*-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})(?:\.slice)?")
 
 

@@ -5,8 +5,8 @@ A cgroup's profile is every policy whose scope matches it or a cgroup above it. 
 that of the cgroup above are written to the kernel: it takes the nearest scoped ancestor.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from agent.workloads.names import unit_of
 from policy.model.types import CgroupScope, HostScope, Policy, Scope, UnitScope
@@ -21,13 +21,11 @@ class Assignment:
     Attributes:
         profiles: Names of the policies of each profile, sorted; the index is the profile's number.
         scopes: Cgroup id → profile number, for the cgroups at which a profile begins.
-        matched: Policy → paths of the cgroups its scope names, sorted; those below them are not listed.
         too_deep: Paths at which a profile would begin deeper than the kernel looks.
     """
 
     profiles: tuple[tuple[str, ...], ...] = ()
-    scopes: Mapping[int, int] | None = None
-    matched: Mapping[str, tuple[str, ...]] | None = None
+    scopes: Mapping[int, int] = field(default_factory=dict)
     too_deep: tuple[str, ...] = ()
 
 
@@ -42,15 +40,20 @@ def applies(scope: Scope, path: str, glob: Glob) -> bool:
             return path == "/"
 
 
-def assign(policies: Sequence[Policy], cgroups: Mapping[str, int], glob: Glob, depth: int) -> Assignment:
+def matching(policy: Policy, paths: Iterable[str], glob: Glob) -> set[str]:
+    """Paths of the cgroups that a policy's scope names."""
+    return {path for path in paths if any(applies(scope, path, glob) for scope in policy.scope)}
+
+
+def assign(own: Mapping[str, Iterable[str]], cgroups: Mapping[str, int], depth: int) -> Assignment:
     """
     Find the profile of every cgroup.
 
     Args:
+        own: Policy → paths that its scope names, as `matching` finds them.
         cgroups: Path → id.
         depth: Levels of the cgroup tree in which the kernel looks for scopes; the root is level 0.
     """
-    own = {policy.name: _matching(policy, cgroups, glob) for policy in policies}
     named: dict[str, list[str]] = {}
     for name in sorted(own):
         for path in own[name]:
@@ -66,11 +69,7 @@ def assign(policies: Sequence[Policy], cgroups: Mapping[str, int], glob: Glob, d
     profiles = tuple(sorted({tuple(sorted(total)) for path, total in begins if path not in deep}))
     numbers = {profile: number for number, profile in enumerate(profiles)}
     scopes = {cgroups[path]: numbers[tuple(sorted(total))] for path, total in begins if path not in deep}
-    return Assignment(profiles, scopes, own, deep)
-
-
-def _matching(policy: Policy, cgroups: Mapping[str, int], glob: Glob) -> tuple[str, ...]:
-    return tuple(sorted(path for path in cgroups if any(applies(scope, path, glob) for scope in policy.scope)))
+    return Assignment(profiles, scopes, deep)
 
 
 def _inherited(path: str, totals: Mapping[str, frozenset[str]]) -> frozenset[str]:

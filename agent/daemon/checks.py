@@ -1,0 +1,172 @@
+"""What this node has to say about a policy that is valid by itself: each check goes from a policy to problems."""
+
+import grp
+import pwd
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from agent.daemon.ports import ClassReach, Problem, Reach
+from policy.model.types import (
+    Action,
+    Class,
+    ExecSelector,
+    FileSelector,
+    HostScope,
+    Level,
+    Mode,
+    Policy,
+    Rule,
+    Subject,
+)
+
+_MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/var/run")  # patterns mean their targets too
+_MAXIMUM_WARNINGS = 20
+
+
+def need(policy: Policy, action: Action) -> Reach:
+    """What a class must reach for one of its rules to do what it asks."""
+    if action is Action.ALLOW:
+        return Reach.NONE
+    if action is Action.AUDIT or policy.mode is Mode.PERMISSIVE:
+        return Reach.OBSERVED
+    return Reach.ENFORCED
+
+
+def reach(policy: Policy, reaches: Mapping[Class, ClassReach]) -> Iterator[Problem]:
+    """Errors for classes that this node cannot enforce, one a class; warnings where the policy accepts less."""
+    asks = [(class_, action, "") for class_, action in policy.defaults]
+    asks += [(rule.class_, rule.action, rule.id) for rule in policy.rules]
+    told: set[Class] = set()
+    for class_, action, rule in asks:
+        here = reaches.get(class_, ClassReach(Reach.NONE, "the agent knows no hook for it"))
+        needed = need(policy, action)
+        if class_ in told or _enough(here.reach, needed):
+            continue
+        told.add(class_)
+        yield _short(policy, class_, rule, here, needed)
+
+
+def _enough(here: Reach, needed: Reach) -> bool:
+    order = (Reach.NONE, Reach.OBSERVED, Reach.ENFORCED)
+    return order.index(here) >= order.index(needed)
+
+
+def _short(policy: Policy, class_: Class, rule: str, here: ClassReach, needed: Reach) -> Problem:
+    accepted = needed is Reach.ENFORCED and here.reach is Reach.OBSERVED and policy.minimum_level is Level.OBSERVED
+    verb = "enforce" if needed is Reach.ENFORCED else "observe"
+    what = f"rule `{rule}`" if rule else "its default"
+    observable = needed is Reach.ENFORCED and here.reach is Reach.OBSERVED
+    hint = here.hint
+    if accepted:
+        message = f"policy `{policy.name}`: class `{class_}` is only recorded here, not blocked: {here.why}"
+        return Problem(message, "observed-only", "warning", hint=hint, policy=policy.name, rule=rule)
+    if observable:
+        also = "set `minimumLevel: observed` to record without blocking"
+        hint = f"{hint}, or {also}" if hint else also
+    return Problem(
+        message=f"cannot {verb} policy `{policy.name}`: {here.why}",
+        code="cannot-enforce",
+        hint=hint,
+        policy=policy.name,
+        rule=rule,
+        found=here.found or here.reach.value,
+        required=f"{here.required or needed.value} (class `{class_}`, {what})",
+    )
+
+
+def resolve(policy: Policy) -> tuple[Policy, tuple[Problem, ...]]:
+    """The policy with the names of users and groups as numbers of this node, and problems for unknown ones."""
+    problems: list[Problem] = []
+
+    def numbers(names: tuple[int | str, ...], rule: Rule, find: Callable[[str], int], kind: str) -> tuple[int, ...]:
+        found = []
+        for name in names:
+            try:
+                found.append(name if isinstance(name, int) else find(name))
+            except KeyError:
+                message = f"policy `{policy.name}`, rule `{rule.id}`: there is no {kind} `{name}` on this node"
+                hint = "write the number"
+                problems.append(
+                    Problem(
+                        message, "unresolved-name", hint=hint, position=rule.position, policy=policy.name, rule=rule.id
+                    )
+                )
+        return tuple(found)
+
+    def resolved(rule: Rule) -> Rule:
+        who = rule.subject
+        if who is None or not _named(who):
+            return rule
+        changed = replace(
+            who,
+            user=numbers(who.user, rule, _user, "user"),
+            not_user=numbers(who.not_user, rule, _user, "user"),
+            group=numbers(who.group, rule, _group, "group"),
+            not_group=numbers(who.not_group, rule, _group, "group"),
+        )
+        return replace(rule, subject=changed)
+
+    rules = tuple(map(resolved, policy.rules))
+    return replace(policy, rules=rules), tuple(problems)
+
+
+def _named(who: Subject) -> bool:
+    return any(isinstance(one, str) for one in (*who.user, *who.not_user, *who.group, *who.not_group))
+
+
+def _user(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
+
+
+def symlinks(policy: Policy) -> Iterator[Problem]:
+    """Warnings for patterns whose literal beginning leads through a symlink: they match real names only."""
+    seen: dict[str, tuple[str, str] | None] = {}
+    warnings = 0
+    for rule in policy.rules:
+        if not isinstance(rule.selector, FileSelector | ExecSelector):
+            continue
+        for pattern in rule.selector.paths:
+            link = _link_in(_literal_directory(pattern), seen)
+            if link and warnings < _MAXIMUM_WARNINGS:
+                warnings += 1
+                yield _symlink(policy, rule, pattern, *link)
+
+
+def _symlink(policy: Policy, rule: Rule, pattern: str, link: str, target: str) -> Problem:
+    message = f"policy `{policy.name}`, rule `{rule.id}`: `{pattern}` matches nothing here: `{link}` is a symlink"
+    hint = f"patterns match real names; write `{target}{pattern.removeprefix(link)}`"
+    return Problem(
+        message, "symlink-prefix", "warning", hint=hint, position=rule.position, policy=policy.name, rule=rule.id
+    )
+
+
+def _literal_directory(pattern: str) -> str:
+    """The directories at a pattern's beginning that hold nothing special; its last component is not among them."""
+    directories = []
+    for component in pattern.split("/")[:-1]:
+        if any(character in component for character in "*?[{\\"):
+            break
+        directories.append(component)
+    return "/".join(directories)
+
+
+def _link_in(directory: str, seen: dict[str, tuple[str, str] | None]) -> tuple[str, str] | None:
+    """The first symlink on the way to a directory and where it leads, merged directories apart."""
+    if directory in ("", "/"):
+        return None
+    if directory not in seen:
+        above = _link_in(directory.rpartition("/")[0], seen)
+        path = Path(directory)
+        here = directory not in _MERGED and above is None and path.is_symlink()
+        seen[directory] = (directory, str(path.resolve())) if here else above
+    return seen[directory]
+
+
+def of_host(policy: Policy) -> bool:
+    """Whether a policy has host scope."""
+    return any(isinstance(scope, HostScope) for scope in policy.scope)

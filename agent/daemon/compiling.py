@@ -1,0 +1,197 @@
+"""
+Parsing and compiling policies in processes that exit.
+
+A template process is forked off at start, before there are threads, with parser and compiler imported. For each push it
+forks a child, which answers calls over a socket of its own and ends with it. So a push pays a fork and no imports,
+memory that a large policy took goes back, and a policy that the parser chokes on ends a child, not the agent.
+"""
+
+import gc
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn
+
+from agent.daemon.ports import Document, NodeError, Parsed, Problem
+from policy.compiler.ruleset import Ruleset
+from policy.model.types import Policy
+
+MEMORY_BYTES = 2 << 30  # address space of a child
+PARSE_SECONDS = 10.0
+COMPILE_SECONDS = 120.0
+
+Call = tuple[str, Any]
+
+
+class CompilerProcess:
+    """The template process; makes sessions. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        """Fork the template. Call it before the first thread starts."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            ours.close()
+            _template(theirs)
+        theirs.close()
+        self._control = ours
+        self._lock = threading.Lock()
+
+    def session(self) -> "Session":
+        """
+        A child for one push.
+
+        Raises:
+            NodeError: There is no memory, or no process left, for it.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._send(theirs)
+            except OSError as error:
+                ours.close()
+                raise NodeError(f"cannot start a process to compile in: {error.strerror}") from error
+        return Session(Connection(ours.detach()))
+
+    def close(self) -> None:
+        """End the template; it sees the end of its socket."""
+        self._control.close()
+
+    def _send(self, end: socket.socket) -> None:
+        with self._lock:
+            try:
+                socket.send_fds(self._control, [b"x"], [end.fileno()])
+            except (BrokenPipeError, ConnectionResetError):
+                self._respawn()
+                socket.send_fds(self._control, [b"x"], [end.fileno()])
+
+    def _respawn(self) -> None:
+        """Somebody killed the template. Now there are threads, so a new one starts from nothing."""
+        self._control.close()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            subprocess.Popen([sys.executable, "-m", "agent.daemon.compiling"], stdin=theirs.fileno())
+
+
+class Session:
+    """Calls to one child, each with a time limit."""
+
+    def __init__(self, connection: "Connection[Any, Any]") -> None:
+        self._connection = connection
+
+    def parse(self, documents: Sequence[Document]) -> tuple[Sequence[Parsed], Sequence[Problem]]:
+        """Policies and problems of some documents. Raises NodeError: the child died."""
+        answer = self._call("parse", tuple(documents), PARSE_SECONDS)
+        if isinstance(answer, Problem):
+            return (), (answer,)
+        parsed, problems = answer
+        return parsed, problems
+
+    def compile(self, profiles: Sequence[Sequence[Policy]]) -> Ruleset | Problem:
+        """The ruleset, or why there cannot be one. Raises NodeError: the child died."""
+        answer: Ruleset | Problem = self._call("compile", tuple(map(tuple, profiles)), COMPILE_SECONDS)
+        return answer
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _call(self, name: str, argument: Any, limit: float) -> Any:
+        try:
+            self._connection.send((name, argument))
+            if not self._connection.poll(limit):
+                self._connection.close()
+                return Problem(f"the policies take longer than {limit:.0f} s to {name}", code="limit")
+            return self._connection.recv()
+        except (EOFError, OSError) as error:
+            message = f"the process that was to {name} the policies died"
+            raise NodeError(message, hint=f"policies may need more than {MEMORY_BYTES >> 20} MiB to {name}") from error
+
+
+def _template(control: socket.socket) -> NoReturn:
+    """Fork a child for each descriptor that comes, until nobody can send any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
+
+    gc.collect()
+    gc.freeze()
+    while True:
+        data, descriptors, _, _ = socket.recv_fds(control, 1, 1)
+        if not data:
+            os._exit(0)
+        with suppress(OSError):  # no process left: the child's end closes, which is the answer
+            if os.fork() == 0:
+                control.close()
+                _child(Connection(descriptors[0]))
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _child(connection: "Connection[Any, Any]") -> NoReturn:
+    """Answer calls until the other end closes."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    calls: dict[str, Callable[[Any], Any]] = {"parse": parse, "compile": compile_profiles}
+    try:
+        while True:
+            name, argument = connection.recv()
+            connection.send(calls[name](argument))
+    except (EOFError, OSError):
+        os._exit(0)
+    except BaseException as error:  # noqa: BLE001 - whatever it was, this copy must end
+        print(f"ringfence-agent: {name} failed: {error!r}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+def parse(documents: Sequence[Document]) -> tuple[Sequence[Parsed], Sequence[Problem]]:
+    """Policies of some documents, in order, and what is wrong with them."""
+    from policy import language
+
+    parsed: list[Parsed] = []
+    problems: list[Problem] = []
+    for document in documents:
+        result = language.load(document.yaml, document.file)
+        problems += map(_problem, result.diagnostics)
+        alone = len(result.policies) == 1
+        for policy in result.policies:
+            text = document.yaml if alone else language.dump(policy)
+            parsed.append(Parsed(policy, language.digest(policy), document.file, text))
+    return parsed, problems
+
+
+def _problem(diagnostic: Any) -> Problem:
+    return Problem(
+        message=diagnostic.message,
+        code=diagnostic.code,
+        severity=str(diagnostic.severity),
+        position=diagnostic.position,
+        hint=diagnostic.hint,
+        policy=diagnostic.policy,
+        rule=diagnostic.rule,
+    )
+
+
+def compile_profiles(profiles: Sequence[Sequence[Policy]]) -> Ruleset | Problem:
+    """The ruleset of some profiles, or which limit they pass."""
+    from policy import compiler
+
+    try:
+        return compiler.compile_profiles(profiles)
+    except compiler.CompileError as error:
+        return Problem(
+            message=str(error),
+            code="limit",
+            policy=error.policy,
+            rule=error.rule,
+            found=str(error.found),
+            required=f"at most {error.limit}",
+        )
+
+
+if __name__ == "__main__":
+    _template(socket.socket(fileno=0))

@@ -1,0 +1,404 @@
+"""
+The way of a policy into the kernel, and the agent's knowledge of what is live.
+
+Every change is one transaction: parse, check against this node, find cgroups and profiles, compile, write down what the
+new generation means, install, switch. Until the switch nothing has changed; the switch is one write. Methods that
+change something are called from one thread; the snapshot they publish may be read from any.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from agent.daemon import checks, hits, refusals, safety
+from agent.daemon.live import LivePolicy, Order, Outcome, Snapshot
+from agent.daemon.ports import (
+    CompileSession,
+    Document,
+    Install,
+    Kernel,
+    NodeError,
+    Parsed,
+    Problem,
+    SessionFactory,
+)
+from agent.daemon.store import Generation, Pushed, Retired, State, Store, StoreError
+from agent.workloads.follow import Follower
+from agent.workloads.scopes import Assignment, Glob, assign, matching
+from policy.compiler.ruleset import RuleReference, Ruleset
+from policy.model.types import Policy
+
+SCOPE_DEPTH = 64  # RF_SCOPE_DEPTH of bpf/include/abi.h
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What an engine works with."""
+
+    kernel: Kernel
+    follower: Follower
+    sessions: SessionFactory
+    store: Store
+    glob: Glob
+    decide: safety.Decide
+    needs: Callable[[], Sequence[safety.Need]]
+    boot_ns: Callable[[], int] = lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    unix_ns: Callable[[], int] = time.time_ns
+
+
+class Engine:
+    """
+    Attributes:
+        snapshot: What is live; replaced as a whole.
+        notes: What was out of the ordinary, for `agentctl status`.
+    """
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.snapshot = Snapshot()
+        self.notes: list[str] = []
+        self._with = neighbours
+        self._state = State()
+        self._known: dict[int, Generation] = {}
+        self._retired = Retired()
+        self._newest = 0
+
+    # ---- changes ----------------------------------------------------------------------------------------------------
+
+    def push(self, order: Order, arrived_ns: int) -> Outcome:
+        """
+        Make policies live together with those that are; all or none.
+
+        Args:
+            arrived_ns: Monotonic ns when the order arrived.
+        """
+        session = self._with.sessions()
+        try:
+            return self._push(order, arrived_ns, session)
+        except refusals.Refused as refused:
+            return Outcome(refused.problems, generation=self.snapshot.generation)
+        except (NodeError, StoreError) as error:
+            return Outcome((refusals.failed(error),), generation=self.snapshot.generation)
+        finally:
+            session.close()
+
+    def _push(self, order: Order, arrived_ns: int, session: CompileSession) -> Outcome:
+        parsed, problems = session.parse(order.documents)
+        refusals.refuse_errors(problems)
+        resolved, found = self._checked(parsed, force=order.force)
+        problems = [*problems, *found]
+        refusals.refuse_errors(problems)
+        names = tuple(one.policy.name for one in resolved)
+        if self._unchanged(resolved):
+            return Outcome(tuple(problems), names, self.snapshot.generation, unchanged=True)
+        self._refuse_while_pending()
+        policies = dict(self.snapshot.policies)
+        now = self._with.unix_ns()
+        for one in resolved:
+            if not refusals.same(policies.get(one.policy.name), one):
+                pushed = Pushed(one.policy.name, one.digest, one.file, one.yaml, now)
+                policies[one.policy.name] = LivePolicy(one.policy, pushed)
+        own, assignment = self._assign(policies)
+        problems += refusals.unmatched(names, own)
+        refusals.refuse_errors(refusals.too_deep(assignment, SCOPE_DEPTH))
+        ruleset = _compiled(session, policies, assignment)
+        if order.dry_run:
+            return Outcome(tuple(problems), names, self.snapshot.generation)
+        reverts_at = self._with.boot_ns() + order.confirm_seconds * 10**9 if order.confirm_seconds else 0
+        target = replace(
+            self._target(policies, own, assignment), reverts_at=reverts_at, fallback=self.snapshot.generation
+        )
+        enforced_ns = self._switch(target, ruleset)
+        return Outcome(tuple(problems), names, self.snapshot.generation, enforced_ns - arrived_ns)
+
+    def delete(self, names: Sequence[str], arrived_ns: int) -> Outcome:
+        """Take policies away; all or none."""
+        session = self._with.sessions()
+        try:
+            refusals.refuse_errors([refusals.not_live(name) for name in names if name not in self.snapshot.policies])
+            self._refuse_while_pending()
+            policies = {name: live for name, live in self.snapshot.policies.items() if name not in names}
+            if policies:
+                own, assignment = self._assign(policies)
+                ruleset = _compiled(session, policies, assignment)
+                enforced_ns = self._switch(self._target(policies, own, assignment), ruleset)
+            else:
+                enforced_ns = self._withdraw()
+            return Outcome((), tuple(names), self.snapshot.generation, enforced_ns - arrived_ns)
+        except refusals.Refused as refused:
+            return Outcome(refused.problems, generation=self.snapshot.generation)
+        except (NodeError, StoreError) as error:
+            return Outcome((refusals.failed(error),), generation=self.snapshot.generation)
+        finally:
+            session.close()
+
+    def confirm(self) -> tuple[int, bool]:
+        """Keep the live generation; its number, and whether it was waiting. Raises NodeError, StoreError."""
+        self.tick()
+        if not self.snapshot.reverts_at or not self._with.kernel.confirm():
+            return self.snapshot.generation, False
+        self.snapshot = replace(self.snapshot, reverts_at=0, fallback=0)
+        self._write_state()
+        return self.snapshot.generation, True
+
+    def tick(self) -> float | None:
+        """
+        Follow the kernel when a lease has run out.
+
+        Returns:
+            Seconds until the lease in force runs out; None: there is none.
+        """
+        if not self.snapshot.reverts_at:
+            return None
+        left = self.snapshot.reverts_at - self._with.boot_ns()
+        if left > 0:
+            return left / 1e9
+        expired = self.snapshot.generation
+        self._adopt(self._with.kernel.live().generation)
+        back = self.snapshot.generation
+        self.notes.append(f"generation {expired} was not confirmed in time: generation {back} is back")
+        self._write_state()
+        self.follow(everything=True)
+        return None
+
+    def follow(self, *, everything: bool = False) -> None:
+        """
+        Bring scopes up to date with the cgroups that came and went.
+
+        Args:
+            everything: Compare with what the kernel has, instead of with what changed.
+        """
+        change = self._with.follower.refresh()
+        live = self.snapshot
+        if not live.policies or not (change or everything):
+            return
+        own = self._own(live.policies, change.added, change.removed, everything=everything)
+        assignment = assign(own, self._with.follower.cgroups, SCOPE_DEPTH)
+        if set(assignment.profiles) <= set(live.profiles):
+            self._rescope(own, assignment)
+        else:
+            self._recompile(own, assignment)
+
+    # ---- start ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """
+        Bring the agent's knowledge and the kernel together; the kernel wins.
+
+        With pins of an earlier agent, what is live stays, and the files say what it means. Without (after a reboot) the
+        generation installed last is installed again, or the one before if it was never confirmed.
+        """
+        self._load()
+        live = self._with.kernel.live()
+        if self._with.kernel.adopted:
+            self._start_adopted(live.generation)
+        else:
+            number = self._state.generation if self._state.fallback is None else self._state.fallback
+            if self._state.fallback is not None:
+                self.notes.append(f"generation {self._state.generation} was never confirmed and is not installed again")
+            if number:
+                self._reinstall(number)
+        self._write_state()
+
+    def _start_adopted(self, number: int) -> None:
+        if number != self._state.generation:
+            self.notes.append(f"the kernel has generation {number} live, not {self._state.generation}: the kernel wins")
+        if number and number not in self._known:
+            self.notes.append(f"generation {number} is live and nothing is known of its policies: push them again")
+            self.snapshot = Snapshot(generation=number)
+            return
+        self._adopt(number)
+        self.follow(everything=True)
+
+    def _load(self) -> None:
+        """Read what earlier agents wrote; damaged files are noted and left out."""
+        try:
+            self._state = self._with.store.state()
+        except StoreError as error:
+            self.notes.append(str(error))
+        for number in self._with.store.numbers():
+            try:
+                generation = self._with.store.generation(number)
+            except StoreError as error:
+                self.notes.append(str(error))
+                continue
+            if generation is not None:
+                self._known[number] = generation
+        self._newest = max(self._known, default=0)
+        if self._newest:
+            self._retired = self._known[self._newest].retired
+
+    def _adopt(self, number: int) -> None:
+        """Take a generation that is live as ours."""
+        if not number:
+            self.snapshot = Snapshot()
+            return
+        generation = self._known[number]
+        live = self._with.kernel.live()
+        policies = self._policies(generation)
+        own = {name: frozenset(self._matching(one.policy)) for name, one in policies.items()}
+        self.snapshot = Snapshot(
+            number, policies, generation.profiles, self._with.kernel.scopes(), own, live.reverts_at, live.fallback
+        )
+
+    def _reinstall(self, number: int) -> None:
+        """Install what a generation meant as a new one: numbers only go up."""
+        generation = self._known.get(number)
+        if generation is None:
+            self.notes.append(f"generation {number} should be installed, but nothing is known of its policies")
+            return
+        policies = self._policies(generation)
+        session = self._with.sessions()
+        try:
+            own, assignment = self._assign(policies)
+            self._switch(self._target(policies, own, assignment), _compiled(session, policies, assignment))
+        except refusals.Refused as refused:
+            self.notes.append(f"generation {number} cannot be installed again: {refused}")
+        finally:
+            session.close()
+
+    def _policies(self, generation: Generation) -> dict[str, LivePolicy]:
+        """Parse the documents of a generation again."""
+        session = self._with.sessions()
+        try:
+            parsed, problems = session.parse([Document(one.file, one.yaml) for one in generation.policies])
+        finally:
+            session.close()
+        self.notes += [f"generation {generation.number}: {one.message}" for one in problems if one.is_error]
+        by_name = {one.name: one for one in generation.policies}
+        found = {}
+        for one in parsed:
+            policy, unresolved = checks.resolve(one.policy)
+            self.notes += [problem.message for problem in unresolved]
+            if policy.name in by_name:
+                found[policy.name] = LivePolicy(policy, by_name[policy.name])
+        return found
+
+    # ---- parts of a transaction -------------------------------------------------------------------------------------
+
+    def _checked(self, parsed: Sequence[Parsed], *, force: bool) -> tuple[list[Parsed], list[Problem]]:
+        """The policies with names resolved, and all that this node has to say about them."""
+        problems: list[Problem] = []
+        resolved: list[Parsed] = []
+        for one in parsed:
+            policy, unresolved = checks.resolve(one.policy)
+            resolved.append(replace(one, policy=policy))
+            problems += unresolved
+            problems += checks.reach(policy, self._with.kernel.reaches())
+            problems += checks.symlinks(policy)
+        problems += refusals.duplicates(resolved)
+        policies = [one.policy for one in resolved]
+        if not force and not any(problem.is_error for problem in problems) and any(map(checks.of_host, policies)):
+            problems += safety.lockouts(policies, self._with.needs(), self._with.decide)
+        return resolved, problems
+
+    def _unchanged(self, resolved: Iterable[Parsed]) -> bool:
+        return all(refusals.same(self.snapshot.policies.get(one.policy.name), one) for one in resolved)
+
+    def _refuse_while_pending(self) -> None:
+        self.tick()
+        if self.snapshot.reverts_at:
+            raise refusals.Refused(refusals.pending(self.snapshot.generation))
+
+    def _matching(self, policy: Policy) -> set[str]:
+        return matching(policy, self._with.follower.cgroups, self._with.glob)
+
+    def _assign(self, policies: Mapping[str, LivePolicy]) -> tuple[dict[str, frozenset[str]], Assignment]:
+        self._with.follower.refresh()
+        own = {name: frozenset(self._matching(live.policy)) for name, live in policies.items()}
+        return own, assign(own, self._with.follower.cgroups, SCOPE_DEPTH)
+
+    def _own(
+        self, policies: Mapping[str, LivePolicy], added: Iterable[str], removed: Iterable[str], *, everything: bool
+    ) -> dict[str, frozenset[str]]:
+        if everything:
+            return {name: frozenset(self._matching(live.policy)) for name, live in policies.items()}
+        gone = frozenset(removed)
+        return {
+            name: (self.snapshot.own[name] - gone) | matching(live.policy, added, self._with.glob)
+            for name, live in policies.items()
+        }
+
+    def _target(
+        self, policies: Mapping[str, LivePolicy], own: Mapping[str, frozenset[str]], assignment: Assignment
+    ) -> Snapshot:
+        number = max(self._state.last, self._newest, self.snapshot.generation) + 1
+        return Snapshot(number, policies, assignment.profiles, assignment.scopes, own)
+
+    def _switch(self, target: Snapshot, ruleset: Ruleset) -> int:
+        """Write down what the generation means, install it, make it live; monotonic ns of that moment."""
+        kernel = self._with.kernel
+        keep = {hits.key(name, live.pushed.pushed_unix_ns) for name, live in target.policies.items()}
+        keep |= {hits.key(name, live.pushed.pushed_unix_ns) for name, live in self.snapshot.policies.items()}
+        retired = hits.retire(self._retired, self._newest, kernel.victim(), self._known, kernel, keep)
+        pushed = tuple(live.pushed for live in target.policies.values())
+        generation = Generation(target.generation, pushed, target.profiles, ruleset.rules, retired)
+        self._with.store.write_generation(generation)
+        self._known[target.generation] = generation
+        self._newest, self._retired = target.generation, retired
+        fallback = target.fallback if target.reverts_at else 0
+        kernel.install(Install(target.generation, ruleset, target.scopes, target.reverts_at, fallback))
+        enforced_ns = time.monotonic_ns()
+        self.snapshot = replace(target, fallback=fallback)
+        self._write_state()
+        return enforced_ns
+
+    def _withdraw(self) -> int:
+        self._with.kernel.withdraw()
+        enforced_ns = time.monotonic_ns()
+        self.snapshot = Snapshot()
+        self._write_state()
+        return enforced_ns
+
+    def _write_state(self) -> None:
+        live = self.snapshot
+        last = max(self._state.last, self._newest, live.generation)
+        self._state = State(live.generation, last, live.fallback if live.reverts_at else None)
+        self._with.store.write_state(self._state)
+        present = set(self._with.kernel.generations())
+        self._with.store.prune(present | {live.generation, live.fallback})
+        for number in sorted(self._known)[:-16]:
+            if number not in present:
+                del self._known[number]
+
+    def _rescope(self, own: Mapping[str, frozenset[str]], assignment: Assignment) -> None:
+        """Change the scopes of the live generation: no new combination of policies has come up."""
+        live = self.snapshot
+        numbers = {profile: number for number, profile in enumerate(live.profiles)}
+        wanted = {cgroup: numbers[assignment.profiles[number]] for cgroup, number in assignment.scopes.items()}
+        for cgroup, number in wanted.items():
+            if live.scopes.get(cgroup) != number:
+                self._with.kernel.scope_set(cgroup, number)
+        for cgroup in live.scopes.keys() - wanted.keys():
+            self._with.kernel.scope_remove(cgroup)
+        self.snapshot = replace(live, scopes=wanted, own=own)
+
+    def _recompile(self, own: Mapping[str, frozenset[str]], assignment: Assignment) -> None:
+        """A new combination of policies needs a profile of its own: a new generation of the same policies."""
+        live = self.snapshot
+        session = self._with.sessions()
+        try:
+            ruleset = _compiled(session, live.policies, assignment)
+        finally:
+            session.close()
+        target = replace(
+            self._target(live.policies, own, assignment), reverts_at=live.reverts_at, fallback=live.fallback
+        )
+        self._switch(target, ruleset)
+
+    # ---- questions --------------------------------------------------------------------------------------------------
+
+    def hits(self) -> hits.Hits:
+        """Exact counts of every policy, see `agent.daemon.hits`."""
+        return hits.total(self._retired, self._newest, dict(self._known), self._with.kernel)
+
+    def rule(self, generation: int, number: int) -> RuleReference | None:
+        """What a rule number meant in a generation; None: not known here. For any thread."""
+        known = self._known.get(generation)
+        return known.rules[number] if known is not None and number < len(known.rules) else None
+
+
+def _compiled(session: CompileSession, policies: Mapping[str, LivePolicy], assignment: Assignment) -> Ruleset:
+    answer = session.compile([[policies[name].policy for name in profile] for profile in assignment.profiles])
+    if isinstance(answer, Problem):
+        raise refusals.Refused(answer)
+    return answer

@@ -1,5 +1,7 @@
 """Build hook: make the protobuf stubs (and, for a wheel, take the built console along)."""
 
+import os
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ def generate_stubs(root: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     well_known = resources.files("grpc_tools") / "_proto"
     protos = sorted(str(path) for path in (root / "proto").rglob("*.proto"))
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where protoc's plug-ins are
     flags = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
     if status := protoc.main(["protoc", f"-I{root / 'proto'}", f"-I{well_known}", *flags, *protos]):
         raise SystemExit(status)

@@ -5,7 +5,9 @@ An event's sequence is the position of its record's header in the ring, which on
 position that was never committed reads the same events with the same sequences again.
 """
 
-from agent.events.memory import RingError, RingMemory
+from typing import Protocol
+
+from agent.events.memory import RingError, RingMemory, map_ring
 from agent.events.records import Records, count_events, walk
 
 #: Names whose event was not in the same batch wait here; the oldest go, and their events then say that the path is
@@ -77,3 +79,32 @@ class RingReader:
         records.names = dict(self._late)
         for token in list(self._late)[: max(0, len(self._late) - LATE_NAMES)]:
             del self._late[token]
+
+
+class Position(Protocol):
+    """How far a ring is spooled; `agent.spool.types.RingPosition` has this shape and says what each is."""
+
+    @property
+    def base(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+class Positions(Protocol):
+    """Who knows how far rings are spooled."""
+
+    def ring_position(self, boot_id: str, ring: int, identity: int) -> Position: ...
+
+
+def open_ring(fd: int, boot_id: str, ring: int, positions: Positions) -> RingReader:
+    """
+    The reader of a ring map, behind everything that is spooled. The descriptor may be closed after.
+
+    Raises:
+        RingError: There is no ring behind the descriptor, or it is not the one that was spooled.
+    """
+    memory = map_ring(fd)
+    place = positions.ring_position(boot_id, ring, memory.identity)
+    reader = RingReader(memory, place.base)
+    reader.resume(place.end)
+    return reader

@@ -262,6 +262,14 @@ class Spool:
         boot_id, ring, *_, payload = frames.content(body)
         return Stored(number, boot_id, ring, events, payload)
 
+    def forget(self, number: int) -> None:
+        """A batch that is whole but means nothing: count it as one that cannot be read."""
+        with self._state:
+            for segment in self._segments:
+                at = segment.load().at(number) if segment.first <= number <= segment.last else 0
+                if segment.first <= number <= segment.last and segment.load().numbers[at : at + 1].tolist() == [number]:
+                    segment.load().remove(at)
+
     def acknowledge(self, number: int) -> int:
         """
         Batches up to `number` are stored elsewhere: forget them; how many events these were.

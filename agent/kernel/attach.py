@@ -1,0 +1,128 @@
+"""Bring one set of programs into the kernel, or take over what is pinned of it; then let older sets go."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from agent.kernel import maps
+from agent.kernel.pins import Pins
+from agent.kernel.programs import constants_for, load
+from agent.kernel.programs_file import Program, ProgramsFile
+from agent.kernel.syscall import Bpf, BpfError
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """
+    Descriptors by name. The links are held, so that unmounting the BPF file system detaches nothing.
+
+    Attributes:
+        adopted: Everything was pinned already.
+    """
+
+    maps: Mapping[str, int]
+    programs: Mapping[str, int]
+    links: Mapping[str, int]
+    adopted: bool
+
+    def close(self) -> None:
+        for fd in (*self.maps.values(), *self.programs.values(), *self.links.values()):
+            os.close(fd)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is being built: descriptors, and the pins that are new."""
+
+    bpf: Bpf
+    pins: Pins
+    processors: int
+    maps: dict[str, int] = field(default_factory=dict)
+    programs: dict[str, int] = field(default_factory=dict)
+    links: dict[str, int] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+
+    def undo(self) -> None:
+        """Close everything, and take away what was not there before, links first."""
+        for fd in (*self.maps.values(), *self.programs.values(), *self.links.values()):
+            os.close(fd)
+        for path in reversed(self.made):
+            with contextlib.suppress(BpfError):
+                self.bpf.unpin(path)
+        self.pins.remove_empty()
+
+
+def attach(bpf: Bpf, pins: Pins, set_: str, file: ProgramsFile, programs: tuple[Program, ...], cpus: int) -> Attached:
+    """
+    Open or make every map, program and link of a set, complete; and nothing new if that fails.
+
+    Args:
+        programs: Those of the mode. Programs of cgroups are loaded and attached later, scope by scope.
+
+    Raises:
+        MapMismatchError: A pinned map is not what these programs expect.
+        UnknownConstantError: They want what we do not have.
+        BpfError, PinError, OSError: It cannot be done.
+    """
+    pins.prepare(set_)
+    with _alone(pins):
+        work = _Work(bpf, pins, cpus)
+        try:
+            _maps(work, file)
+            _programs(work, set_, file, programs)
+            _links(work, set_, programs)
+        except BaseException:
+            work.undo()
+            raise
+        return Attached(work.maps, work.programs, work.links, adopted=not work.made)
+
+
+@contextlib.contextmanager
+def _alone(pins: Pins) -> Iterator[None]:
+    """One installer at a time."""
+    directory = os.open(pins.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
+def _maps(work: _Work, file: ProgramsFile) -> None:
+    for shape in file.maps:
+        path = work.pins.map(shape.name)
+        new = not os.path.lexists(path)
+        work.maps[shape.name] = maps.open_or_create(work.bpf, shape, work.processors, path)
+        work.made += [path] if new else []
+
+
+def _programs(work: _Work, set_: str, file: ProgramsFile, programs: tuple[Program, ...]) -> None:
+    executes = any(program.kind == "lsm" for program in programs)
+    known = {"cpus": work.processors, "arming": int(executes)}
+    constants: tuple[int, ...] | None = None
+    for program in programs:
+        path = work.pins.program(set_, program.name)
+        fd = maps.open_pinned(work.bpf, path)
+        if fd is not None:
+            work.programs[program.name] = fd
+            continue
+        constants = constants or constants_for(file.constants, known)
+        descriptors = [work.maps[shape.name] for shape in file.maps]
+        work.programs[program.name] = fd = load(work.bpf, program, descriptors, constants)
+        work.bpf.pin(fd, path)
+        work.made.append(path)
+
+
+def _links(work: _Work, set_: str, programs: tuple[Program, ...]) -> None:
+    for program in programs:
+        if program.kind == "cgroup":
+            continue
+        path = work.pins.link(set_, program.name)
+        fd = maps.open_pinned(work.bpf, path)
+        if fd is None:
+            fd = work.links[program.name] = work.bpf.attach_tracing(program.name, work.programs[program.name])
+            work.bpf.pin(fd, path)
+            work.made.append(path)
+        work.links[program.name] = fd

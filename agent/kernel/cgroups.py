@@ -1,0 +1,141 @@
+"""
+Where BPF LSM cannot be used: programs attached to cgroups. Each runs for everything below its cgroup, so only the
+top-most of the scoped ones get them; nested attachments would decide twice.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from agent.kernel.pins import Pins
+from agent.kernel.programs import CGROUP_HOOKS
+from agent.kernel.programs_file import Program
+from agent.kernel.syscall import Bpf, BpfError
+
+#: The cgroup went away between its number and now: nothing of it is left to confine.
+_GONE = frozenset((errno.ENOENT, errno.ESTALE, errno.ENODEV))
+
+
+@dataclass(frozen=True, slots=True)
+class CgroupLinks:
+    """
+    Attributes:
+        set: Name of the set of programs, see `agent.kernel.pins`.
+        programs: Those to attach, with their descriptors.
+        mount: The cgroup2 mount.
+    """
+
+    bpf: Bpf
+    pins: Pins
+    set: str
+    programs: tuple[tuple[Program, int], ...]
+    mount: Path
+
+    def attach(self, cgroups: Iterable[int]) -> list[str]:
+        """
+        Attach to the top-most of these cgroups where that is not done yet; names of the new links.
+
+        Raises:
+            BpfError: The kernel refused; none of the new ones is left.
+        """
+        made: list[str] = []
+        try:
+            for number, fd in self._opened(cgroups):
+                with contextlib.closing(_Descriptor(fd)):
+                    for program, descriptor in self.programs:
+                        self._attach(program, descriptor, number, fd, made)
+        except BpfError:
+            self.remove(made)
+            raise
+        return made
+
+    def _attach(self, program: Program, descriptor: int, number: int, cgroup: int, made: list[str]) -> None:
+        name = link_name(program.name, number)
+        path = self.pins.link(self.set, name)
+        if os.path.lexists(path):
+            return
+        link = self.bpf.attach_cgroup(program.name, descriptor, cgroup, CGROUP_HOOKS[program.hook])
+        with contextlib.closing(_Descriptor(link)):
+            self.bpf.pin(link, path)
+        made.append(name)
+
+    def keep(self, cgroups: Iterable[int]) -> None:
+        """
+        Detach from all but the top-most of these.
+
+        Raises:
+            BpfError: A link stays.
+        """
+        top = set()
+        for number, fd in self._opened(cgroups):
+            os.close(fd)
+            top.add(number)
+        self.remove([name for name in self.names() if cgroup_of(name) not in top])
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.bpf.unpin(self.pins.link(self.set, name))
+
+    def names(self) -> list[str]:
+        return [name for name in self.pins.links(self.set) if cgroup_of(name)]
+
+    def _opened(self, cgroups: Iterable[int]) -> list[tuple[int, int]]:
+        """(number, descriptor) of the top-most that exist."""
+        with contextlib.ExitStack() as stack:
+            mount = os.open(self.mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, mount)
+            opened: dict[int, int] = {}
+            for number in cgroups:
+                with contextlib.suppress(CgroupGoneError):
+                    opened[number] = self._open(mount, number)
+                    stack.callback(os.close, opened[number])
+            paths = {number: str(Path(f"/proc/self/fd/{fd}").readlink()) for number, fd in opened.items()}
+            return [(number, os.dup(opened[number])) for number in sorted(topmost(paths))]
+
+    def _open(self, mount: int, number: int) -> int:
+        try:
+            return self.bpf.open_cgroup(mount, number)
+        except BpfError as error:
+            if error.errno in _GONE:
+                raise CgroupGoneError(number) from error
+            raise
+
+
+class CgroupGoneError(Exception):
+    """
+    Attributes:
+        number: Of the cgroup that is no more.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"cgroup {number} is gone")
+        self.number = number
+
+
+class _Descriptor:
+    """For `contextlib.closing`."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def topmost(paths: Mapping[int, str]) -> Collection[int]:
+    """The cgroups none of whose ancestors is among them."""
+    known = set(paths.values())
+    return [n for n, path in paths.items() if not any(str(parent) in known for parent in PurePosixPath(path).parents)]
+
+
+def link_name(program: str, cgroup: int) -> str:
+    return f"{program}-{cgroup:x}"
+
+
+def cgroup_of(link: str) -> int:
+    """Number of the cgroup in a link's name; 0: it is attached to the whole kernel."""
+    _, dash, number = link.partition("-")
+    return int(number, 16) if dash else 0

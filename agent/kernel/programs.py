@@ -1,0 +1,93 @@
+"""Programs: put descriptors and constants into the compiled bytes, load, attach."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from agent.kernel.programs_file import Program, rewrite
+from agent.kernel.syscall import (
+    ATTACH_LSM_MAC,
+    ATTACH_TRACE_RAW_TP,
+    PROGRAM_CGROUP_SOCK_ADDR,
+    PROGRAM_LSM,
+    PROGRAM_TRACING,
+    Bpf,
+)
+
+#: Attach types of `enum bpf_attach_type` for hooks of cgroups.
+CGROUP_HOOKS = {"connect4": 10, "connect6": 11, "sendmsg4": 14, "sendmsg6": 15}
+
+
+class UnknownConstantError(Exception):
+    """
+    The programs want a constant that we cannot give.
+
+    Attributes:
+        name, known: What they want, what there is.
+    """
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(f"programs want the constant `{name}`: found none of that name among {sorted(known)}")
+        self.name, self.known = name, tuple(known)
+
+
+def kernel_symbols(names: Sequence[str], path: Path = Path("/proc/kallsyms")) -> dict[str, int]:
+    """
+    Addresses of kernel symbols; 0 where the kernel hides them or has none.
+
+    Raises:
+        OSError: The table cannot be read.
+    """
+    wanted = {name.encode(): name for name in names}
+    found = dict.fromkeys(names, 0)
+    with path.open("rb") as table:
+        for line in table:
+            address, _, name, *_ = line.split()
+            if name in wanted and not found[wanted[name]]:
+                found[wanted[name]] = int(address, 16)
+    return found
+
+
+def constants_for(names: Sequence[str], known: Mapping[str, int]) -> tuple[int, ...]:
+    """
+    Values of the constants that the programs name, in their order.
+
+    Args:
+        known: Those that are no addresses; `…_lock` are looked up.
+
+    Raises:
+        UnknownConstantError: There is none of that name.
+        OSError: The kernel's symbols cannot be read.
+    """
+    symbols = [name for name in names if name not in known]
+    if unknown := [name for name in symbols if not name.endswith("_lock")]:
+        raise UnknownConstantError(unknown[0], [*known, "…_lock"])
+    values = {**known, **(kernel_symbols(symbols) if symbols else {})}
+    return tuple(values[name] for name in names)
+
+
+def load(bpf: Bpf, program: Program, maps: Sequence[int], constants: Sequence[int]) -> int:
+    """
+    Load one program.
+
+    Args:
+        maps: Descriptors in the order of the programs file.
+        constants: Values, likewise.
+
+    Raises:
+        BpfError: The kernel refused; its `log` says why.
+    """
+    code = rewrite(program.instructions, maps.__getitem__, constants.__getitem__)
+    type_, attach = kind_of(program)
+    btf_id = 0 if program.kind == "cgroup" else bpf.btf_id(program.hook, attach)
+    return bpf.program_load(program.name, type_, attach, btf_id, code)
+
+
+def kind_of(program: Program) -> tuple[int, int]:
+    """Program type and attach type."""
+    match program.kind:
+        case "lsm":
+            return PROGRAM_LSM, ATTACH_LSM_MAC
+        case "tp_btf":
+            return PROGRAM_TRACING, ATTACH_TRACE_RAW_TP
+        case _:
+            return PROGRAM_CGROUP_SOCK_ADDR, CGROUP_HOOKS[program.hook]

@@ -1,0 +1,148 @@
+"""
+Generations in their slots: which one is live, which one comes back, which place is free.
+
+The programs follow `control[LIVE]`; if that slot's lease has run out they take its fallback instead, whether or not an
+agent is alive. A fallback is therefore always a confirmed generation.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from agent import abi
+from agent.kernel.gate import boot_ns
+from agent.kernel.syscall import Bpf, BpfError
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """`struct rf_slot`."""
+
+    generation: int = 0
+    epoch: int = 0
+    reverts_at: int = 0
+    fallback: int = 0
+    rules: int = 0
+    processors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    Where the next generation goes.
+
+    Attributes:
+        slot: A place that no program reads.
+        fallback: Slot of the last confirmed generation; 0: none.
+        replaced: What was in `slot`; generation 0: nothing.
+    """
+
+    slot: int
+    fallback: int
+    replaced: Slot
+
+
+class Slots:
+    """
+    Args:
+        maps: Descriptors by name; those of `control` and `slots` are used.
+    """
+
+    def __init__(self, bpf: Bpf, maps: Mapping[str, int]) -> None:
+        self._bpf, self._control, self._slots = bpf, maps["control"], maps["slots"]
+
+    def read(self, slot: int) -> Slot:
+        data = self._bpf.map_lookup(self._slots, _key(slot), abi.SLOT.itemsize) or bytes(abi.SLOT.itemsize)
+        row = np.frombuffer(data, abi.SLOT)[0]
+        return Slot(*(int(row[name]) for name in _MEMBERS))
+
+    def write(self, slot: int, content: Slot) -> None:
+        row = np.zeros(1, abi.SLOT)
+        for name in _MEMBERS:
+            row[name] = getattr(content, name)
+        self._bpf.map_update(self._slots, _key(slot), row.tobytes())
+
+    def selected(self) -> int:
+        """The slot that `control` names, its lease run out or not."""
+        data = self._bpf.map_lookup(self._control, _key(abi.Control.LIVE), 8) or bytes(8)
+        return int.from_bytes(data, "little") & (abi.SLOTS - 1)
+
+    def select(self, slot: int) -> None:
+        """The switch."""
+        self._bpf.map_update(self._control, _key(abi.Control.LIVE), slot.to_bytes(8, "little"))
+
+    def live(self) -> int:
+        """The slot that the programs follow now; 0: none."""
+        selected = self.selected()
+        slot = self.read(selected)
+        return slot.fallback if selected and slot.reverts_at and boot_ns() >= slot.reverts_at else selected
+
+    def plan(self) -> Plan:
+        selected, live = self.selected(), self.live()
+        confirmed = self.read(live).fallback if live and self.read(live).reverts_at else live
+        free = [slot for slot in range(1, abi.SLOTS) if slot not in (selected, confirmed)]
+        slot = min(free, key=lambda number: self.read(number).generation)
+        return Plan(slot, confirmed, self.read(slot))
+
+    def previous(self) -> int:
+        """The slot to which a rollback leads; 0: there is none."""
+        live = self.live()
+        slot = self.read(live)
+        earlier = self.read(slot.fallback)
+        return slot.fallback if live and 0 < earlier.generation < slot.generation else 0
+
+    def next_epoch(self) -> int:
+        """A number above every epoch in use."""
+        return max(boot_ns(), 1 + max(self.read(slot).epoch for slot in range(abi.SLOTS)))
+
+    def renew(self, slot: int) -> int:
+        """Make the programs forget what they know about tasks in that slot; its new epoch."""
+        epoch = self.next_epoch()
+        self.write(slot, replace(self.read(slot), epoch=epoch))
+        return epoch
+
+
+def inner_descriptor(bpf: Bpf, outer: int, slot: int) -> int | None:
+    """Open the map in that slot of a map of maps; None: there is none."""
+    number = bpf.map_lookup(outer, _key(slot), 4)
+    return bpf.map_open_id(int.from_bytes(number, "little")) if number else None
+
+
+def scopes_of(bpf: Bpf, outer: int, slot: int) -> dict[int, tuple[int, int]]:
+    """(profile, since) by cgroup number, of one slot."""
+    fd = inner_descriptor(bpf, outer, slot) if slot else None
+    if fd is None:
+        return {}
+    try:
+        found: dict[int, tuple[int, int]] = {}
+        key = bpf.map_next_key(fd, None, 8)
+        while key is not None:
+            if value := bpf.map_lookup(fd, key, abi.SCOPE.itemsize):
+                row = np.frombuffer(value, abi.SCOPE)[0]
+                found[int.from_bytes(key, "little")] = (int(row["profile"]), int(row["since"]))
+            key = bpf.map_next_key(fd, key, 8)
+        return found
+    finally:
+        os.close(fd)
+
+
+def wait_for_readers(bpf: Bpf, outer: int, template: int) -> None:
+    """
+    Until no program still reads what was live before.
+
+    Where membarrier(2) has no such command (nohz_full), a change of a map of maps waits for the same.
+    """
+    try:
+        bpf.wait_for_readers()
+    except BpfError:
+        bpf.map_update(outer, _key(0), template.to_bytes(4, "little"))
+        bpf.map_delete(outer, _key(0))
+
+
+def _key(number: int) -> bytes:
+    return int(number).to_bytes(4, "little")
+
+
+_MEMBERS = ("generation", "epoch", "reverts_at", "fallback", "rules", "processors")

@@ -192,16 +192,15 @@ def _places(ids: NDArray[np.uint64], places: Places, names: _Names) -> dict[str,
 
 def _rules(events: NDArray[np.void], context: Context) -> tuple[tuple[RuleReference, ...], NDArray[np.uint32], int]:
     """What rule numbers mean: the distinct rules, each event's index among them, and how many events' are unknown."""
-    keys = np.empty(len(events), [("generation", "<u8"), ("rule", "<u4"), ("class", "u1")])
-    keys["generation"], keys["rule"], keys["class"] = events["generation"], events["rule"], events["class_id"]
-    same = keys[1:] == keys[:-1] if len(keys) > 1 else np.empty(0, np.bool_)
-    if len(keys) and bool(np.all(same)):
-        distinct, inverse = keys[:1], np.zeros(len(keys), np.intp)
-    else:
-        distinct, inverse = np.unique(keys, return_inverse=True)
+    generations, which = np.unique(events["generation"], return_inverse=True)
+    keys = (
+        which.astype(np.uint64) << np.uint64(40) | events["rule"].astype(np.uint64) << np.uint64(8) | events["class_id"]
+    )
+    distinct, inverse = np.unique(keys, return_inverse=True)
     rules: list[RuleReference] = []
     known: list[bool] = []
-    for generation, rule, class_ in distinct.tolist():
+    for key in distinct.tolist():
+        generation, rule, class_ = int(generations[key >> 40]), key >> 8 & 0xFFFFFFFF, key & 0xFF
         reference = context.rule(generation, rule)
         known.append(reference is not None)
         rules.append(reference or _unknown_rule(generation, rule, class_))

@@ -1,6 +1,5 @@
 """The text of a network peer: address and port, as a person writes them."""
 
-import ipaddress
 import socket
 
 _V4_MAPPED = bytes(10) + b"\xff\xff"
@@ -15,7 +14,7 @@ def peer_text(family: int, port: int, address: bytes) -> bytes:
         address: 16 bytes, IPv4 as ::ffff:a.b.c.d.
     """
     if family not in (socket.AF_INET, socket.AF_INET6):
-        return f"family:{family}".encode()
+        return b"family:%d" % family
     if address.startswith(_V4_MAPPED):
-        return f"{ipaddress.IPv4Address(address[12:])}:{port}".encode()
-    return f"[{ipaddress.IPv6Address(address)}]:{port}".encode()
+        return b"%d.%d.%d.%d:%d" % (*address[12:], port)
+    return b"[%b]:%d" % (socket.inet_ntop(socket.AF_INET6, address).encode(), port)

@@ -20,8 +20,8 @@ DISCARD = 1 << 30
 LENGTH = DISCARD - 1
 STEP = HEADER + EVENT.itemsize
 
-#: Events looked at as one run at first; doubled while runs stay whole, so that a mixed ring is not looked at again and
-#: again.
+#: Events looked at as one run after one that ended early; doubled while runs stay whole, so that a mixed ring is not
+#: looked at again and again.
 FIRST_RUN = 32
 
 _HEADER = struct.Struct("<I")
@@ -66,7 +66,7 @@ def walk(data: NDArray[np.uint8], start: int, producer: int, limit: int) -> Reco
     records = Records(start, start, np.empty(0, EVENT), np.empty(0, np.uint64))
     runs: list[NDArray[np.void]] = []
     positions: list[NDArray[np.uint64]] = []
-    room, window = limit, FIRST_RUN
+    room = window = limit
     while room > 0 and producer - records.end >= HEADER:
         run = _run(data, records.end, min(window, room, (producer - records.end) // STEP))
         if len(run):

@@ -87,7 +87,8 @@ class Account(Model):
     """
     What the collector did with a node's events, exact since its store was made.
 
-    `received = stored + duplicate + rejected + pending` and `stored = kept + expired`.
+    `received = stored + duplicate + rejected + returned + pending`; `returned` ones could not be stored when they came
+    and were not acknowledged: the node sends them again. `expired` of the stored ones are gone by retention.
     """
 
     received: int
@@ -95,6 +96,7 @@ class Account(Model):
     duplicate: int
     rejected: int
     rejected_batches: int
+    returned: int
     pending: int
     expired: int
     last_batch: int
@@ -248,7 +250,8 @@ class Alert(Model):
     One alert on its way to one receiver.
 
     Attributes:
-        id: Stable: the violation's id and the alert rule's name. Receivers drop doubles by it.
+        id: Stable: the violation's id and the alert rule's name. Receivers drop doubles by it. Empty once the
+            violation has expired.
         state: `pending`, `delivered` or `dead` (given up after `give_up_hours`).
     """
 
@@ -257,6 +260,7 @@ class Alert(Model):
     receiver: str
     state: str
     attempts: int
+    suppressed: int
     created: str
     delivered: str | None
     next_attempt: str | None
@@ -271,24 +275,31 @@ class AlertPage(Model):
     next: str | None
 
 
-class AlertRuleState(Model):
+class AlertCounts(Model):
     """
-    An alert rule and its counts since the store was made.
+    What became of one rule's alerts to one receiver, since the store was made.
 
-    `matched = suppressed + overflow + queued`, and `queued = delivered + dead + expired + pending`, for each receiver.
+    `matched = suppressed + overflow + delivered + dead + expired + pending`.
     """
 
-    name: str
-    receivers: list[str]
+    receiver: str
     matched: int
     suppressed: int
     overflow: int
-    queued: int
     delivered: int
     dead: int
     expired: int
     pending: int
     failed_attempts: int
+
+
+class AlertRuleState(Model):
+    """An alert rule; `loaded` is false for one that is no longer in the file but has counts."""
+
+    name: str
+    loaded: bool
+    receivers: list[str]
+    counts: list[AlertCounts]
 
 
 class AlertRuleList(Model):

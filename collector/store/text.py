@@ -30,6 +30,13 @@ def printable_text(text: str) -> str:
     return printable(text.encode("utf-8", "surrogatepass"))
 
 
+def harmless(text: str) -> str:
+    """
+    The same for sentences, which may hold `\\xNN` already: backslashes stay, so it cannot be read back exactly.
+    """
+    return printable_text(text).replace("\\x5c", "\\")
+
+
 def _spell(character: str) -> str:
     if character.isprintable() and character != "\\":
         return character

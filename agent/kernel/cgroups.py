@@ -7,7 +7,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from agent.kernel.pins import Pins
@@ -26,6 +26,7 @@ class CgroupLinks:
         set: Name of the set of programs, see `agent.kernel.pins`.
         programs: Those to attach, with their descriptors.
         mount: The cgroup2 mount.
+        held: Descriptors of the links by name: as long as one is open, unmounting the BPF file system detaches nothing.
     """
 
     bpf: Bpf
@@ -33,6 +34,17 @@ class CgroupLinks:
     set: str
     programs: tuple[tuple[Program, int], ...]
     mount: Path
+    held: dict[str, int] = field(default_factory=dict)
+
+    def adopt(self) -> None:
+        """
+        Take over the links that are pinned.
+
+        Raises:
+            BpfError: One cannot be opened.
+        """
+        for name in self.names():
+            self.held[name] = self.bpf.open_pin(self.pins.link(self.set, name))
 
     def attach(self, cgroups: Iterable[int]) -> list[str]:
         """
@@ -44,9 +56,11 @@ class CgroupLinks:
         made: list[str] = []
         try:
             for number, fd in self._opened(cgroups):
-                with contextlib.closing(_Descriptor(fd)):
+                try:
                     for program, descriptor in self.programs:
                         self._attach(program, descriptor, number, fd, made)
+                finally:
+                    os.close(fd)
         except BpfError:
             self.remove(made)
             raise
@@ -58,8 +72,12 @@ class CgroupLinks:
         if os.path.lexists(path):
             return
         link = self.bpf.attach_cgroup(program.name, descriptor, cgroup, CGROUP_HOOKS[program.hook])
-        with contextlib.closing(_Descriptor(link)):
+        try:
             self.bpf.pin(link, path)
+        except BpfError:
+            os.close(link)
+            raise
+        self.held[name] = link
         made.append(name)
 
     def keep(self, cgroups: Iterable[int]) -> None:
@@ -76,8 +94,15 @@ class CgroupLinks:
         self.remove([name for name in self.names() if cgroup_of(name) not in top])
 
     def remove(self, names: Iterable[str]) -> None:
-        for name in names:
+        for name in list(names):
             self.bpf.unpin(self.pins.link(self.set, name))
+            if name in self.held:
+                os.close(self.held.pop(name))
+
+    def close(self) -> None:
+        """Close every descriptor; what is pinned stays attached."""
+        while self.held:
+            os.close(self.held.popitem()[1])
 
     def names(self) -> list[str]:
         return [name for name in self.pins.links(self.set) if cgroup_of(name)]
@@ -113,16 +138,6 @@ class CgroupGoneError(Exception):
     def __init__(self, number: int) -> None:
         super().__init__(f"cgroup {number} is gone")
         self.number = number
-
-
-class _Descriptor:
-    """For `contextlib.closing`."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def close(self) -> None:
-        os.close(self._fd)
 
 
 def topmost(paths: Mapping[int, str]) -> Collection[int]:

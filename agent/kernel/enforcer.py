@@ -21,7 +21,7 @@ import numpy as np
 
 from agent import abi
 from agent.kernel import attach, counters
-from agent.kernel.cgroups import CgroupLinks, cgroup_of
+from agent.kernel.cgroups import CgroupLinks
 from agent.kernel.gate import Gate, boot_ns
 from agent.kernel.install import Installed, Installer
 from agent.kernel.maps import possible_processors
@@ -134,7 +134,9 @@ class Enforcer:
 
     def _cgroup_links(self, mount: Path | None) -> CgroupLinks:
         programs = tuple((p, self._attached.programs[p.name]) for p in self._programs if p.kind == "cgroup")
-        return CgroupLinks(self._bpf, self._pins, self._set, programs, mount or find_mount())
+        links = CgroupLinks(self._bpf, self._pins, self._set, programs, mount or find_mount())
+        links.adopt()
+        return links
 
     def _retire_others(self) -> tuple[str, ...]:
         """Let go of other versions of the programs, once ours are attached where theirs were."""
@@ -313,21 +315,22 @@ class Enforcer:
         return self._map("violations"), self._map("observations")
 
     def hooks(self) -> list[HookState]:
-        links = self._pins.links(self._set)
-        states = [self._hook(program, links) for program in self._programs]
+        """What is attached where, as the kernel says it."""
+        states = [self._hook(program) for program in self._programs]
         absent = [HookState(name, "", "", False, "this kernel has no such hook") for name in self._file.absent]
         return states + absent
 
-    def _hook(self, program: Program, links: list[str]) -> HookState:
+    def _hook(self, program: Program) -> HookState:
         head = (program.name, program.kind, program.hook)
+        number = self._bpf.program_id(self._attached.programs[program.name])
         if program.kind != "cgroup":
-            attached = program.name in links
-            return HookState(
-                *head, attached, "the whole kernel" if attached else "found no link, required a pinned one"
-            )
-        places = sum(name.startswith(f"{program.name}-") and bool(cgroup_of(name)) for name in links)
+            attached = self._bpf.link_info(self._attached.links[program.name]).program == number
+            return HookState(*head, attached, "the whole kernel" if attached else "its link has another program")
+        links = self._cgroups.held if self._cgroups else {}
+        found = [self._bpf.link_info(fd) for name, fd in links.items() if name.startswith(f"{program.name}-")]
+        places = sum(link.program == number and link.cgroup != 0 for link in found)
         needed = bool(self._scoped())
-        return HookState(*head, bool(places) or not needed, f"{places} cgroups" if places or needed else "no scope yet")
+        return HookState(*head, bool(places) or not needed, f"{places} cgroups" if needed else "nothing in scope")
 
     def exempt_self(self) -> None:
         """
@@ -364,6 +367,8 @@ class Enforcer:
         with self._lock:
             self._attached.close()
             self.gate.release()
+            if self._cgroups:
+                self._cgroups.close()
 
     def _map(self, name: str) -> int:
         return self._attached.maps[name]

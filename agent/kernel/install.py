@@ -8,13 +8,13 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from agent.kernel import maps
 from agent.kernel.counters import hits_of
 from agent.kernel.programs_file import MapShape
-from agent.kernel.slots import Plan, Slot, Slots, scopes_of, wait_for_readers
+from agent.kernel.slots import Plan, Slot, Slots, scopes_of
 from agent.kernel.syscall import Bpf, BpfError
 from agent.kernel.tables import Table, scope_table, tables_of
 from policy.compiler.ruleset import Ruleset
@@ -97,11 +97,16 @@ class Installer:
         self._check(generation)
         plan = self.slots.plan()
         retired = self._retired(plan)
-        with self._inner(ruleset, scopes) as (inner, epoch), self._published(plan.slot, inner):
-            rules, lease = len(ruleset.rules), reverts_at or 0
-            self.slots.write(plan.slot, Slot(generation, epoch, lease, plan.fallback, rules, self.processors))
-            attach()
-            self.slots.select(plan.slot)
+        with ThreadPoolExecutor(self.workers) as threads:
+            unread = threads.submit(self.bpf.wait_for_readers)  # of what was live before the last switch
+            with (
+                self._inner(ruleset, scopes) as (inner, epoch),
+                self._published(plan.slot, inner, unread, threads),
+            ):
+                rules, lease = len(ruleset.rules), reverts_at or 0
+                self.slots.write(plan.slot, Slot(generation, epoch, lease, plan.fallback, rules, self.processors))
+                attach()
+                self.slots.select(plan.slot)
         return Installed(plan.slot, generation, time.monotonic_ns() - began, retired)
 
     def _check(self, generation: int) -> None:
@@ -149,22 +154,30 @@ class Installer:
             self.bpf.map_freeze(fd)
 
     @contextlib.contextmanager
-    def _published(self, slot: int, inner: Mapping[str, int]) -> Iterator[None]:
-        """The inner maps in their slot; taken out again if the body fails."""
-        wait_for_readers(self.bpf, self.fds["counters"], inner["counters"])
+    def _published(
+        self, slot: int, inner: Mapping[str, int], unread: Future[None], threads: ThreadPoolExecutor
+    ) -> Iterator[None]:
+        """The inner maps in their slot, once nobody reads what was there; taken out again if the body fails."""
+        self._settle(unread, inner["counters"])
         key = slot.to_bytes(4, "little")
+        writes = [(self.fds[name], key, fd.to_bytes(4, "little")) for name, fd in inner.items()]
         try:
-            with ThreadPoolExecutor(self.workers) as threads:
-                waiting = [
-                    threads.submit(self.bpf.map_update, self.fds[name], key, fd.to_bytes(4, "little"))
-                    for name, fd in inner.items()
-                ]
+            waiting = [threads.submit(self.bpf.map_update, *write) for write in writes]
+            wait(waiting)
             for done in waiting:
                 done.result()
             yield
         except BaseException:
             self._empty(slot, inner)
             raise
+
+    def _settle(self, unread: Future[None], template: int) -> None:
+        """Where membarrier(2) lacks the command (nohz_full), a change of a map of maps waits for the same."""
+        try:
+            unread.result()
+        except BpfError:
+            self.bpf.map_update(self.fds["counters"], bytes(4), template.to_bytes(4, "little"))
+            self.bpf.map_delete(self.fds["counters"], bytes(4))
 
     def _empty(self, slot: int, names: Mapping[str, int]) -> None:
         """As well as it can be done: nobody reads the slot, and the next install writes it again."""

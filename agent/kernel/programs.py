@@ -37,13 +37,13 @@ def kernel_symbols(names: Sequence[str], path: Path = Path("/proc/kallsyms")) ->
     Raises:
         OSError: The table cannot be read.
     """
-    wanted = {name.encode(): name for name in names}
     found = dict.fromkeys(names, 0)
+    endings = tuple(f" {name}\n".encode() for name in names)
     with path.open("rb") as table:
         for line in table:
-            address, _, name, *_ = line.split()
-            if name in wanted and not found[wanted[name]]:
-                found[wanted[name]] = int(address, 16)
+            if line.endswith(endings):
+                address, _, name = line.split()[:3]
+                found[name.decode()] = int(address, 16)
     return found
 
 

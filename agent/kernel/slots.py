@@ -13,7 +13,7 @@ import numpy as np
 
 from agent import abi
 from agent.kernel.gate import boot_ns
-from agent.kernel.syscall import Bpf, BpfError
+from agent.kernel.syscall import Bpf
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,19 +126,6 @@ def scopes_of(bpf: Bpf, outer: int, slot: int) -> dict[int, tuple[int, int]]:
         return found
     finally:
         os.close(fd)
-
-
-def wait_for_readers(bpf: Bpf, outer: int, template: int) -> None:
-    """
-    Until no program still reads what was live before.
-
-    Where membarrier(2) has no such command (nohz_full), a change of a map of maps waits for the same.
-    """
-    try:
-        bpf.wait_for_readers()
-    except BpfError:
-        bpf.map_update(outer, _key(0), template.to_bytes(4, "little"))
-        bpf.map_delete(outer, _key(0))
 
 
 def _key(number: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Rulesets made by hand, so that the kernel's side is tested without the compiler: one profile that refuses every peer."""
+"""Rulesets made by hand, so that the kernel's side is tested without the compiler."""
 
 import numpy as np
 
@@ -26,5 +26,6 @@ def network_ruleset(effect: Effect = Effect.DENY, rules: int = 1) -> Ruleset:
         **numbers,
     )
     addresses = ((0, 0, bytes(16), 0), (0, 96, bytes(10) + b"\xff\xff" + bytes(4), 0))
-    names = [RuleReference("hand", f"r{n}", Class.NETWORK, Action.DENY, Mode.ENFORCING, "low", "") for n in range(rules)]
-    return Ruleset(np.zeros((2, 2), np.uint32), words, (profile,), addresses, (), tuple(names))
+    deny = (Class.NETWORK, Action.DENY, Mode.ENFORCING, "low", "")
+    names = tuple(RuleReference("hand", f"r{n}", *deny) for n in range(rules))
+    return Ruleset(np.zeros((2, 2), np.uint32), words, (profile,), addresses, (), names)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.verb == "btf":
             shutil.copyfile(kernels.raw_btf(kernels.find(options.kernel)), options.out)
             return 0
-        return _list()
+        return _boots(options.test) if options.verb == "boots" else _list()
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         if error.hint:
@@ -68,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     btf = verbs.add_parser("btf", help="write a kernel's BTF, as its /sys/kernel/btf/vmlinux reads, to a file")
     btf.add_argument("--kernel", metavar="NAME")
     btf.add_argument("out", metavar="OUT", type=Path)
+    boots = verbs.add_parser("boots", help="list what kernels.toml boots: kernel, tab, kernel arguments")
+    boots.add_argument("--test", action="store_true", help="only what `make test` boots")
     verbs.add_parser("kernels", help="list the kernels and what is installed of them")
     return parser
 
@@ -145,6 +147,13 @@ def _accelerator(options: argparse.Namespace, kernel: Kernel) -> Accelerator:
             os.close(null)
 
     return accelerator.choose(kernel, boots)
+
+
+def _boots(test: bool) -> int:
+    for name, append, tested in kernels.read_matrix().boots:
+        if tested or not test:
+            print(f"{name}\t{append}")
+    return 0
 
 
 def _list() -> int:

@@ -155,7 +155,7 @@ def raw_btf(kernel: Kernel) -> Path:
     Raises:
         LabError: The image has no BTF section.
     """
-    target = CACHE / "btf" / f"{kernel.release}.btf"
+    target = CACHE / "btf" / kernel.release / "vmlinux"
     source = unpacked_image(kernel)
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return target

@@ -30,7 +30,7 @@ class Node(Protocol):
 
     async def delete(self, request: agent_pb2.DeleteRequest) -> agent_pb2.DeleteResponse: ...
 
-    async def list(self, request: agent_pb2.ListRequest) -> agent_pb2.ListResponse: ...
+    async def list_policies(self, request: agent_pb2.ListRequest) -> agent_pb2.ListResponse: ...
 
     async def get(self, request: agent_pb2.GetRequest) -> agent_pb2.GetResponse: ...
 
@@ -61,7 +61,7 @@ class Servicer(agent_pb2_grpc.AgentServiceServicer):
         return await self._node.delete(request)
 
     async def List(self, request: agent_pb2.ListRequest, context: _Context) -> agent_pb2.ListResponse:
-        return await self._node.list(request)
+        return await self._node.list_policies(request)
 
     async def Get(self, request: agent_pb2.GetRequest, context: _Context) -> agent_pb2.GetResponse:
         try:

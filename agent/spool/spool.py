@@ -44,6 +44,7 @@ class Spool:
         self._segments, self._ledger = recovered.segments, recovered.ledger
         self.torn = recovered.torn
         self._broken = False
+        self._ordinal = max((segment.ordinal for segment in self._segments), default=0)
 
     @classmethod
     def open(cls, directory: Path, limits: SpoolLimits | None = None) -> "Spool":
@@ -158,8 +159,8 @@ class Spool:
         """Begin a new segment; drop the oldest if all together would be too large."""
         ledger, gone = self._copy(), self._too_many()
         _drop(ledger, gone)
-        ordinal = self._segments[-1].ordinal + 1 if self._segments else 1
-        segment = Segment(self._files, new_name(ordinal))
+        self._ordinal += 1
+        segment = Segment(self._files, new_name(self._ordinal))
         head = frames.encode(frames.KIND_LEDGER, 0, ledger.came, 0, ledger.content(), segment.salt)
         try:
             segment.file.write(head)

@@ -55,8 +55,10 @@ function Place({ diagnostic: d, onJump }: Omit<ItemProps, "lines">): ReactNode {
   const place = `${d.file}:${d.line}:${d.column}`;
   if (!onJump) return <p className="place mono"><Name text={place} /></p>;
   return (
-    <button type="button" className="place mono" aria-label={`Go to line ${d.line}, column ${d.column}`} onClick={() => onJump(d.line, d.column)}>
-      {`--> `}<Name text={place} />
+    <button type="button" className="place mono" onClick={() => onJump(d.line, d.column)}>
+      {"--> "}
+      <Name text={place} />
+      <span className="unseen">: go to line {d.line}, column {d.column}</span>
     </button>
   );
 }

@@ -180,6 +180,8 @@ TASK = _struct(
     [
         ("epoch", "u8"),
         ("cgroup", "u8"),
+        ("seen", "u8"),
+        ("exec_cgroup", "u8"),
         ("profile", "u4"),
         ("domain", "u4"),
         ("exec_id", "u4"),

@@ -24,7 +24,7 @@ class Attached:
 
     maps: Mapping[str, int]
     programs: Mapping[str, int]
-    links: Mapping[str, int]
+    links: dict[str, int]
     adopted: bool
 
     def close(self) -> None:
@@ -59,7 +59,8 @@ def attach(bpf: Bpf, pins: Pins, set_: str, file: ProgramsFile, programs: tuple[
     Open or make every map, program and link of a set, complete; and nothing new if that fails.
 
     Args:
-        programs: Those of the mode. Programs of cgroups are loaded and attached later, scope by scope.
+        programs: Those of the mode. Those of cgroups, and those for a class of rules, are attached later, where they
+            are needed. Iterators are run, to meet the tasks that were there before.
 
     Raises:
         MapMismatchError: A pinned map is not what these programs expect.
@@ -73,6 +74,9 @@ def attach(bpf: Bpf, pins: Pins, set_: str, file: ProgramsFile, programs: tuple[
             _maps(work, file)
             _programs(work, set_, file, programs)
             _links(work, set_, programs)
+            for program in programs:
+                if program.kind == "iter":
+                    bpf.iterate(program.name, work.programs[program.name])
         except BaseException:
             work.undo()
             raise
@@ -116,13 +120,47 @@ def _programs(work: _Work, set_: str, file: ProgramsFile, programs: tuple[Progra
 
 
 def _links(work: _Work, set_: str, programs: tuple[Program, ...]) -> None:
+    """Attach what is always attached; of the rest, open what is pinned."""
     for program in programs:
-        if program.kind == "cgroup":
-            continue
-        path = work.pins.link(set_, program.name)
-        fd = maps.open_pinned(work.bpf, path)
-        if fd is None:
-            fd = work.links[program.name] = work.bpf.attach_tracing(program.name, work.programs[program.name])
-            work.bpf.pin(fd, path)
-            work.made.append(path)
-        work.links[program.name] = fd
+        always = program.kind in ("lsm", "tp_btf") and not program.when
+        if always or os.path.lexists(work.pins.link(set_, program.name)):
+            _link(work, set_, program)
+
+
+def _link(work: _Work, set_: str, program: Program) -> None:
+    path = work.pins.link(set_, program.name)
+    fd = maps.open_pinned(work.bpf, path)
+    if fd is None:
+        fd = work.links[program.name] = work.bpf.attach_tracing(program.name, work.programs[program.name])
+        work.bpf.pin(fd, path)
+        work.made.append(path)
+    work.links[program.name] = fd
+
+
+def attach_one(bpf: Bpf, attached: Attached, path: str, program: Program) -> bool:
+    """
+    Attach a program to the whole kernel and pin the link, where that is not done; True: it was done now.
+
+    Raises:
+        BpfError: The kernel refused; it is not attached.
+    """
+    if program.name in attached.links:
+        return False
+    link = bpf.attach_tracing(program.name, attached.programs[program.name])
+    try:
+        bpf.pin(link, path)
+    except BpfError:
+        os.close(link)
+        raise
+    attached.links[program.name] = link
+    return True
+
+
+def detach_one(bpf: Bpf, attached: Attached, path: str, program: Program) -> None:
+    """
+    Raises:
+        BpfError: It stays attached.
+    """
+    if program.name in attached.links:
+        bpf.unpin(path)
+        os.close(attached.links.pop(program.name))

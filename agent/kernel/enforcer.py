@@ -11,8 +11,8 @@ change something run one after the other.
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -27,11 +27,12 @@ from agent.kernel.install import Installed, Installer
 from agent.kernel.maps import possible_processors
 from agent.kernel.pins import ROOT, Pins, ensure_mounted, set_name
 from agent.kernel.programs_file import Program, ProgramsFile, ProgramsFileError, parse
-from agent.kernel.slots import Slots, inner_descriptor, scopes_of
+from agent.kernel.slots import Slots, classes_of, inner_descriptor, scopes_of
 from agent.kernel.syscall import Bpf, BpfError, Kernel
 from agent.kernel.tables import RulesetLimitError
 from agent.workloads.tree import find_mount
 from policy.compiler.ruleset import Ruleset
+from policy.model.types import Class
 
 Mode = Literal["lsm", "cgroup"]
 
@@ -141,8 +142,9 @@ class Enforcer:
     def _retire_others(self) -> tuple[str, ...]:
         """Let go of other versions of the programs, once ours are attached where theirs were."""
         others = tuple(name for name in self._pins.sets() if name != self._set)
-        if others and self._cgroups:
-            self._cgroups.attach(self._scoped())
+        if others:
+            slots = self._slots.needed()
+            self._attach_for(self._scoped(), {number for slot in slots for number in self._classes(slot)})
         for name in others:
             self._pins.remove_set(self._bpf, name)
         return others
@@ -164,31 +166,45 @@ class Enforcer:
             GenerationError, RulesetLimitError, BpfError: The live generation is what it was.
         """
         with self._lock:
-            made: list[str] = []
+            classes = {number for profile in ruleset.profiles for number, labels in enumerate(profile.labels) if labels}
             try:
                 installed = self._installer.install(
-                    ruleset, scopes, generation, reverts_at, lambda: made.extend(self._attach(scopes))
+                    ruleset, scopes, generation, reverts_at, lambda: self._attach_for(scopes, classes)
                 )
             except BaseException:
-                if self._cgroups:
-                    self._cgroups.remove(made)
+                self._detach_unused()
                 raise
             self._detach_unused()
             return installed
 
-    def _attach(self, scopes: Mapping[int, int]) -> list[str]:
-        return self._cgroups.attach({*scopes, *self._scoped()}) if self._cgroups else []
+    def _attach_for(self, scopes: Iterable[int], classes: Collection[int]) -> None:
+        """Attach what a generation needs beside what is attached to the whole kernel anyhow."""
+        if self._cgroups:
+            self._cgroups.attach({*scopes, *self._scoped()})
+        for program in self._programs:
+            if program.when and Class(program.when).number in classes:
+                attach.attach_one(self._bpf, self._attached, self._pins.link(self._set, program.name), program)
 
     def _scoped(self) -> set[int]:
         """Cgroups that the live generation, or the one it may go back to, confines."""
-        with self._lock:
-            slots = {self._slots.selected(), self._slots.live(), self._slots.previous()}
-            slots |= {self._slots.read(self._slots.live()).fallback}
-            return {cgroup for slot in slots for cgroup in scopes_of(self._bpf, self._map("scopes"), slot)}
+        return {cgroup for slot in self._slots.needed() for cgroup in scopes_of(self._bpf, self._map("scopes"), slot)}
+
+    def _needs(self, program: Program) -> bool:
+        """Whether the live generation, or the one it may go back to, has rules that the program is for."""
+        return any(Class(program.when).number in self._classes(slot) for slot in self._slots.needed())
+
+    def _classes(self, slot: int) -> list[int]:
+        """Numbers of the classes that the generation in that slot has rules for."""
+        return classes_of(self._bpf, self._map("profiles"), slot)
 
     def _detach_unused(self) -> None:
-        if self._cgroups:
-            self._cgroups.keep(self._scoped())
+        """What stays attached for nothing costs time, but decides nothing: not worth failing for."""
+        with suppress(BpfError):
+            if self._cgroups:
+                self._cgroups.keep(self._scoped())
+            for program in self._programs:
+                if program.when and program.name in self._attached.links and not self._needs(program):
+                    attach.detach_one(self._bpf, self._attached, self._pins.link(self._set, program.name), program)
 
     def live(self) -> Live:
         slot = self._slots.live()
@@ -216,16 +232,17 @@ class Enforcer:
             slot = self._slots.previous()
             if not slot:
                 raise NoGenerationError("roll back", "one that was live before")
+            self._attach_for(scopes_of(self._bpf, self._map("scopes"), slot), self._classes(slot))
             self._slots.renew(slot)
             self._slots.select(slot)
+            self._detach_unused()
             return self.live()
 
     def withdraw(self) -> None:
         """Make no generation live: everything is allowed."""
         with self._lock:
             self._slots.select(0)
-            if self._cgroups:
-                self._cgroups.keep(())
+            self._detach_unused()
 
     def confirm(self) -> bool:
         """
@@ -323,6 +340,10 @@ class Enforcer:
     def _hook(self, program: Program) -> HookState:
         head = (program.name, program.kind, program.hook)
         number = self._bpf.program_id(self._attached.programs[program.name])
+        if program.kind == "iter":
+            return HookState(*head, True, "run at the start")
+        if program.when and program.name not in self._attached.links:
+            return HookState(*head, not self._needs(program), f"no {program.when} rules")
         if program.kind != "cgroup":
             attached = self._bpf.link_info(self._attached.links[program.name]).program == number
             return HookState(*head, attached, "the whole kernel" if attached else "its link has another program")

@@ -6,6 +6,7 @@ from pathlib import Path
 from agent.kernel.programs_file import Program, rewrite
 from agent.kernel.syscall import (
     ATTACH_LSM_MAC,
+    ATTACH_TRACE_ITER,
     ATTACH_TRACE_RAW_TP,
     PROGRAM_CGROUP_SOCK_ADDR,
     PROGRAM_LSM,
@@ -78,7 +79,7 @@ def load(bpf: Bpf, program: Program, maps: Sequence[int], constants: Sequence[in
     """
     code = rewrite(program.instructions, maps.__getitem__, constants.__getitem__)
     type_, attach = kind_of(program)
-    btf_id = 0 if program.kind == "cgroup" else bpf.btf_id(program.hook, attach)
+    btf_id = 0 if program.kind == "cgroup" else bpf.btf_id(program.hook.removeprefix("bpf_iter_"), attach)
     return bpf.program_load(program.name, type_, attach, btf_id, code)
 
 
@@ -89,5 +90,7 @@ def kind_of(program: Program) -> tuple[int, int]:
             return PROGRAM_LSM, ATTACH_LSM_MAC
         case "tp_btf":
             return PROGRAM_TRACING, ATTACH_TRACE_RAW_TP
+        case "iter":
+            return PROGRAM_TRACING, ATTACH_TRACE_ITER
         case _:
             return PROGRAM_CGROUP_SOCK_ADDR, CGROUP_HOOKS[program.hook]

@@ -56,9 +56,10 @@ class MapShape:
 class Program:
     """
     Attributes:
-        kind: lsm, cgroup or tp_btf.
-        hook: Its name in BTF, or of the attach type: file_open, connect4, sys_enter.
+        kind: lsm, cgroup, tp_btf or iter.
+        hook: Its name in BTF, or of the attach type: file_open, connect4, sys_enter, bpf_iter_task.
         modes: Levels of enforcement that it belongs to.
+        when: Class of rules that it is attached for, while the live generation has any; empty: always.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Program:
     hook: str
     modes: tuple[str, ...]
     instructions: bytes = field(repr=False)
+    when: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _program(entry: Mapping[str, Any]) -> Program:
     code = base64.b64decode(entry["instructions"], validate=True)
     if not code or len(code) % 8:
         raise ProgramsFileError(f"{len(code)} bytes of instructions", "a multiple of 8")
-    return Program(entry["name"], entry["kind"], entry["hook"], tuple(entry["modes"]), code)
+    return Program(entry["name"], entry["kind"], entry["hook"], tuple(entry["modes"]), code, entry["when"])
 
 
 def rewrite(code: bytes, map_descriptor: Callable[[int], int], constant: Callable[[int], int]) -> bytes:

@@ -93,6 +93,14 @@ class Slots:
         earlier = self.read(slot.fallback)
         return slot.fallback if live and 0 < earlier.generation < slot.generation else 0
 
+    def needed(self) -> set[int]:
+        """
+        Slots that are followed now or may be without us: the selected one and, while it has a lease, its fallback.
+        """
+        selected = self.selected()
+        slot = self.read(selected)
+        return ({selected, slot.fallback} if slot.reverts_at else {selected}) - {0}
+
     def next_epoch(self) -> int:
         """A number above every epoch in use."""
         return max(boot_ns(), 1 + max(self.read(slot).epoch for slot in range(abi.SLOTS)))
@@ -126,6 +134,18 @@ def scopes_of(bpf: Bpf, outer: int, slot: int) -> dict[int, tuple[int, int]]:
         return found
     finally:
         os.close(fd)
+
+
+def classes_of(bpf: Bpf, outer: int, slot: int) -> list[int]:
+    """Numbers of the classes about which any profile of that slot decides anything."""
+    fd = inner_descriptor(bpf, outer, slot) if slot else None
+    if fd is None:
+        return []
+    try:
+        data = bpf.map_lookup_batch(fd, bpf.map_info(fd).entries, 4, abi.PROFILE.itemsize)
+    finally:
+        os.close(fd)
+    return [int(number) for number in np.flatnonzero(np.frombuffer(data, abi.PROFILE)["labels"].any(axis=0))]
 
 
 def _key(number: int) -> bytes:

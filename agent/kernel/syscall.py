@@ -23,12 +23,12 @@ _KERNFS_HANDLE = 0xFE
 _COMMANDS = {
     **{"map create": 0, "map lookup": 1, "map update": 2, "map delete": 3, "map next key": 4, "program load": 5},
     **{"pin": 6, "open pin": 7, "map open by id": 14, "info": 15, "raw tracepoint open": 17, "btf load": 18},
-    **{"map freeze": 22, "map lookup batch": 24, "map update batch": 26, "link create": 28},
+    **{"map freeze": 22, "map lookup batch": 24, "map update batch": 26, "link create": 28, "iterate": 33},
 }
 
 #: Kinds of programs, their attach types.
 PROGRAM_CGROUP_SOCK_ADDR, PROGRAM_TRACING, PROGRAM_LSM = 18, 26, 29
-ATTACH_TRACE_RAW_TP, ATTACH_LSM_MAC = 23, 27
+ATTACH_TRACE_RAW_TP, ATTACH_LSM_MAC, ATTACH_TRACE_ITER = 23, 27, 28
 
 _LOG_SIZE, _LOG_STEPS, _LOG_SUMS = 1 << 24, 1, 4
 _PROGRAM_NAME = 15
@@ -99,6 +99,7 @@ class Bpf(Protocol):
     def program_id(self, fd: int) -> int: ...
     def attach_tracing(self, name: str, program: int) -> int: ...
     def attach_cgroup(self, name: str, program: int, cgroup: int, attach: int) -> int: ...
+    def iterate(self, name: str, program: int) -> bytes: ...
     def pin(self, fd: int, path: str) -> None: ...
     def open_pin(self, path: str) -> int: ...
     def unpin(self, path: str) -> None: ...
@@ -267,6 +268,17 @@ class Kernel:
 
     def attach_cgroup(self, name: str, program: int, cgroup: int, attach: int) -> int:
         return self._call("link create", name, struct.pack("<4I", program, cgroup, attach, 0))
+
+    def iterate(self, name: str, program: int) -> bytes:
+        """Run an iterator to its end; what it printed."""
+        link = self._call("link create", name, struct.pack("<4I", program, 0, ATTACH_TRACE_ITER, 0))
+        try:
+            with os.fdopen(self._call("iterate", name, struct.pack("<2I", link, 0)), "rb") as output:
+                return output.read()
+        except OSError as error:
+            raise BpfError("iterate", name, error.errno or errno.EIO) from error
+        finally:
+            os.close(link)
 
     # ---- pins
 

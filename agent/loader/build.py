@@ -144,6 +144,7 @@ def _present(btf: Btf, program: ProgramEntry) -> bool:
         ManifestError: The kernel lacks the hook, and the program is not optional.
     """
     wanted = {"lsm": (f"bpf_lsm_{program.hook}", Kind.FUNC), "tp_btf": (f"btf_trace_{program.hook}", Kind.TYPEDEF)}
+    wanted["iter"] = (program.hook, Kind.FUNC)
     if program.kind not in wanted or btf.find(*wanted[program.kind]):
         return True
     if program.optional:
@@ -156,7 +157,7 @@ def _program(entry: ProgramEntry, functions: Mapping[str, bytes]) -> Program:
         raise ManifestError(
             f"program `{entry.name}`", "no function of that name in hooks/*.c", "one that is not static"
         )
-    return Program(entry.name, entry.kind, entry.hook, entry.modes, functions[entry.name])
+    return Program(entry.name, entry.kind, entry.hook, entry.modes, functions[entry.name], entry.when)
 
 
 def _check_listed(manifest: Manifest, functions: Mapping[str, bytes]) -> None:

@@ -162,9 +162,12 @@ class _Writer:
     def _aggregate(self, type_: Type) -> str:
         members, name = sorted(self._members(type_), key=lambda m: m.bit_offset), c_name(type_)
         self.fields += [self._field(name, member) for member in members]
-        packed = any(m.bit_offset % (8 * self._align(m.type_id)) for m in members if not m.bits)
-        body = self._views(type_, members) if self._overlap(type_, members) else self._sequence(type_, members)
-        attributes = f"{'packed, ' if packed else ''}aligned({self._align(type_.id)})"
+        align = self._align(type_.id)
+        naturals = [(m.bit_offset // 8, self._align(m.type_id)) for m in members if not m.bits]
+        packed = "packed, " if any(at % natural or natural > align for at, natural in naturals) else ""
+        overlap = self._overlap(type_, members)
+        body = self._views(type_, members, packed) if overlap else self._sequence(type_, members)
+        attributes = f"{packed}aligned({align})"
         return f"{name} {{\n{body}}} __attribute__(({attributes}));"
 
     def _overlap(self, type_: Type, members: list[Member]) -> bool:
@@ -183,10 +186,11 @@ class _Writer:
             at = start + self.btf.size(member.type_id)
         return "".join([*lines, _padding(type_.size - at, "end")])
 
-    def _views(self, type_: Type, members: list[Member]) -> str:
+    def _views(self, type_: Type, members: list[Member], packed: str) -> str:
         """Each member in a struct of its own, all of them at the same place."""
         prefix = "" if type_.kind is Kind.UNION else "\tunion {\n"
-        views = "".join(f"\tstruct {{ {self._view(type_, number, m)}; }};\n" for number, m in enumerate(members))
+        end = "} __attribute__((packed));" if packed else "};"
+        views = "".join(f"\tstruct {{ {self._view(type_, number, m)}; {end}\n" for number, m in enumerate(members))
         return f"{prefix}{views}{_padding(type_.size, 'size')}{prefix and chr(9) + '};' + chr(10)}"
 
     def _view(self, type_: Type, number: int, member: Member) -> str:

@@ -18,7 +18,8 @@ MAP_TYPES = frozenset(
     )
 )
 MAP_FLAGS = frozenset(("no_prealloc", "rdonly_prog", "inner_map", "mmapable"))
-KINDS = frozenset(("lsm", "cgroup", "tp_btf"))
+KINDS = frozenset(("lsm", "cgroup", "tp_btf", "iter"))
+CONDITIONS = frozenset(("", "syscall"))
 MODES = frozenset(("lsm", "cgroup"))
 
 
@@ -57,6 +58,7 @@ class ProgramEntry:
     """
     Attributes:
         optional: Left out where the kernel lacks the hook.
+        when: Class of rules that it is attached for; empty: always.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ProgramEntry:
     hook: str
     modes: tuple[str, ...]
     optional: bool
+    when: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +129,9 @@ def _program(entry: dict[str, Any], where: str) -> ProgramEntry:
     if not modes or set(modes) - MODES:
         raise ManifestError(where, f"modes {list(modes)}", f"some of {sorted(MODES)}")
     kind = _one_of(entry, "kind", KINDS, where)
-    return ProgramEntry(name, kind, _text(entry, "hook", where), modes, bool(entry.get("optional", False)))
+    if (when := entry.get("when", "")) not in CONDITIONS:
+        raise ManifestError(where, f"`when` = {when!r}", f"one of {sorted(CONDITIONS)}")
+    return ProgramEntry(name, kind, _text(entry, "hook", where), modes, bool(entry.get("optional", False)), when)
 
 
 def _text(entry: dict[str, Any], key: str, where: str) -> str:

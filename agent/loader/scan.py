@@ -14,7 +14,6 @@ _OFFSET_OF = re.compile(r"\b\w*offsetof\s*\(([^()]*)\)")
 _HAS = re.compile(r"\bRF_HAS_(\w+)")
 _IDENTIFIER = re.compile(r"\b[A-Za-z_]\w*\b")
 _DEFINED = re.compile(r"\b(?:struct|union|enum)\s+([A-Za-z_]\w*)\s*(?:__attribute__\s*\(\(.*?\)\)\s*)?\{")
-_PROGRAM = re.compile(r"^int\s+([A-Za-z_]\w*)\s*\(", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,3 @@ def mentions(source: str) -> Mentions:
     tags = set(_TAGGED.findall(text)) | {test.split("__", 1)[0] for test in tests}
     identifiers = frozenset(_IDENTIFIER.findall(text))
     return Mentions(frozenset(tags - set(_DEFINED.findall(text))), frozenset(members), identifiers, tests)
-
-
-def functions(source: str) -> tuple[str, ...]:
-    """Names of the functions that begin with `int` in the first column: those that can be programs."""
-    return tuple(dict.fromkeys(_PROGRAM.findall(strip(source))))

@@ -1,0 +1,9 @@
+"""
+Model → ruleset: automata, labels, domains, decision rows.
+"""
+
+from policy.compiler.compile import compile_profiles
+from policy.compiler.limits import CompileError
+from policy.compiler.ruleset import ProfileTable, RuleReference, Ruleset, RulesetFormatError
+
+__all__ = ["CompileError", "ProfileTable", "RuleReference", "Ruleset", "RulesetFormatError", "compile_profiles"]

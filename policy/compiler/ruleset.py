@@ -4,8 +4,11 @@ The bytes the compiler makes for the kernel, in the shapes of `bpf/include/abi.h
 Offsets inside a ruleset are indices into `words`; `agent.kernel` writes the arrays into maps as they are.
 """
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import astuple, dataclass
+from typing import Any
 
+import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,6 +36,7 @@ class ProfileTable:
     Attributes:
         cells, labels: One entry a class number; entry 0 is unused.
         byte_classes: 256 bytes, each 1 or more.
+        policies: Names of the profile's policies, sorted; not part of what the kernel gets.
     """
 
     start: int
@@ -52,6 +56,7 @@ class ProfileTable:
     syscalls: int
     has_credentials: int
     byte_classes: bytes
+    policies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +79,53 @@ class Ruleset:
     addresses: tuple[tuple[int, int, bytes, int], ...]
     credentials: tuple[tuple[int, int, int, int], ...]
     rules: tuple[RuleReference, ...]
+
+    def to_bytes(self) -> bytes:
+        """This ruleset for another process: a digest, then msgpack; equal rulesets give equal bytes."""
+        body = msgpack.packb(
+            {
+                "format": FORMAT,
+                "automaton": self.automaton.astype("<u4").tobytes(),
+                "words": self.words.astype("<u4").tobytes(),
+                "profiles": [astuple(profile) for profile in self.profiles],
+                "addresses": self.addresses,
+                "credentials": self.credentials,
+                "rules": [astuple(rule) for rule in self.rules],
+            }
+        )
+        return hashlib.sha256(body).digest() + bytes(body)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "Ruleset":
+        """
+        The ruleset that `to_bytes` wrote.
+
+        Raises:
+            RulesetFormatError: The bytes are damaged, or another version's.
+        """
+        if len(data) < _DIGEST or hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
+            raise RulesetFormatError("the bytes of a ruleset are damaged: their digest does not fit")
+        fields = msgpack.unpackb(data[_DIGEST:], use_list=False, strict_map_key=True)
+        if fields.get("format") != FORMAT:
+            raise RulesetFormatError(f"found a ruleset of format {fields.get('format')}, required: {FORMAT}")
+        return Ruleset(
+            automaton=np.frombuffer(fields["automaton"], "<u4").reshape(-1, 2),
+            words=np.frombuffer(fields["words"], "<u4"),
+            profiles=tuple(ProfileTable(*profile) for profile in fields["profiles"]),
+            addresses=fields["addresses"],
+            credentials=fields["credentials"],
+            rules=tuple(_reference(*rule) for rule in fields["rules"]),
+        )
+
+
+#: Version of what `Ruleset.to_bytes` writes.
+FORMAT = 1
+_DIGEST = 32
+
+
+class RulesetFormatError(ValueError):
+    """Bytes that are not a ruleset of this version."""
+
+
+def _reference(policy: str, rule: str, class_: str, action: str, mode: str, *rest: Any) -> RuleReference:
+    return RuleReference(policy, rule, Class(class_), Action(action), Mode(mode), *rest)

@@ -1,0 +1,39 @@
+"""
+What one ruleset may hold, as `bpf/include/abi.h` fixes it (a test compares the two), and what compiling may cost.
+"""
+
+#: Entries of the automaton, of all profiles together.
+AUTOMATON_ENTRIES = 1 << 19
+#: Words, of all profiles together.
+WORDS = 1 << 20
+#: Would-denies beside the winner in one decision.
+ALSO_MAX = 8
+#: System call numbers that can be told apart.
+SYSCALLS = 512
+#: States before minimising; past it the patterns multiply each other.
+STATES = 400_000
+#: Labels of network peers before merging: address classes × port classes × protocol classes.
+PEERS = 1 << 19
+
+
+class CompileError(Exception):
+    """
+    The policies cannot become a ruleset.
+
+    Attributes:
+        message: What was found, and the limit if one was passed.
+        hint: What to do about it; may be empty.
+        limit, found: The limit that was passed, 0 if none was, and what had been counted by then.
+        policy, rule: Who is concerned, empty if that cannot be told.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", limit: int = 0, found: int = 0, policy: str = "", rule: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.limit = limit
+        self.found = found
+        self.policy = policy
+        self.rule = rule

@@ -1,5 +1,6 @@
 """The page in Debian's chromium, before a real collector with nodes that exist only as streams."""
 
+import itertools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,12 @@ from tests.console.collector import Collector, running_collector
 from tests.console.fake_node import FakeNode
 from tests.console.page import CHROMIUM, CHROMIUM_ARGS, ConsolePage
 
+_NUMBERS = itertools.count(1)
 CONSOLE = Path(__file__).parents[2] / "collector" / "console"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "own_collector: the test counts what a collector has, or ends it")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,15 +45,26 @@ def browser_context_args() -> dict[str, Any]:
     return {"viewport": {"width": 1440, "height": 900}}
 
 
+@pytest.fixture(scope="session")
+def shared_collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    with running_collector(tmp_path_factory.mktemp("collector")) as running:
+        yield running
+
+
 @pytest.fixture
-def collector(tmp_path: Path) -> Iterator[Collector]:
+def collector(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collector]:
+    """One for all tests, since each has a node and names of its own; its own for a test marked `own_collector`."""
+    if request.node.get_closest_marker("own_collector") is None:
+        yield request.getfixturevalue("shared_collector")
+        return
     with running_collector(tmp_path / "collector") as running:
         yield running
 
 
 @pytest.fixture
 def node(collector: Collector) -> Iterator[FakeNode]:
-    with FakeNode(collector.grpc) as connected:
+    """Connected, with a name that no other test has."""
+    with FakeNode(collector.grpc, f"web-{next(_NUMBERS)}") as connected:
         yield connected
 
 

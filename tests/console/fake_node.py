@@ -57,7 +57,7 @@ class FakeNode:
         name: As the node calls itself.
     """
 
-    def __init__(self, target: str, name: str = "web-1") -> None:
+    def __init__(self, target: str, name: str) -> None:
         self.name = name
         self.sent = Sent()
         self.generation = 0
@@ -83,6 +83,10 @@ class FakeNode:
     def __exit__(self, *_: object) -> None:
         self._outgoing.put(None)
         self._thread.join(10)
+
+    def file(self, name: str) -> str:
+        """A path that only this node has."""
+        return f"/srv/{self.name}/{name}"
 
     def attempt(self, *attempts: Attempt) -> None:
         """Send these as one batch; each is a violation that happens now."""

@@ -24,14 +24,14 @@ def test_no_page_fails_axe(console: ConsolePage, node: FakeNode, scheme: Literal
     assert _findings(page) == []
     console.paste(POLICY)
     console.validate()
-    console.push("web-1")
-    node.attempt(Attempt(b"/etc/shadow"), Attempt(b"/tmp/\x1b"))
-    console.wait_for_violation("/etc/shadow")
+    console.push(node.name)
+    node.attempt(Attempt(node.file("secret").encode()), Attempt(b"/tmp/\x1b"))
+    console.wait_for_violation(node.file("secret"))
     assert _findings(page) == []
     console.open_violations()
-    console.wait_for_violation("/etc/shadow").get_by_role("link").click()
+    console.wait_for_violation(node.file("secret")).get_by_role("link").click()
     assert _findings(page) == []
-    console.open_policy("web-1", "web")
+    console.open_policy(node.name, "web")
     assert _findings(page) == []
     page.get_by_role("button", name="Delete").click()
     assert _findings(page) == []
@@ -46,8 +46,8 @@ def test_no_page_fails_axe(console: ConsolePage, node: FakeNode, scheme: Literal
 
 def test_a_violation_is_opened_by_keyboard(console: ConsolePage, node: FakeNode) -> None:
     """From the list to a violation's details and back without a mouse."""
-    node.attempt(Attempt(b"/etc/shadow"))
-    console.wait_for_violation("/etc/shadow")
+    node.attempt(Attempt(node.file("secret").encode()))
+    console.wait_for_violation(node.file("secret"))
     console.page.get_by_role("region", name="List of violations").focus()
     console.page.keyboard.press("Tab")
     console.page.keyboard.press("Enter")

@@ -10,6 +10,7 @@ from tests.console.page import ConsolePage
 def test_a_node_shows_what_it_can_enforce(console: ConsolePage, node: FakeNode) -> None:
     """Every class with its level and why; every hop with its sum."""
     console.page.get_by_role("link", name="Nodes").click()
+    console.page.get_by_role("region", name="All nodes").get_by_role("link", name=node.name, exact=True).click()
     levels = console.page.get_by_role("region", name="Levels")
     expect(levels.get_by_role("row").filter(has_text="file")).to_contain_text("enforced")
     expect(levels.get_by_role("row").filter(has_text="syscall")).to_contain_text("no hook here can refuse")

@@ -31,15 +31,15 @@ def test_paste_push_and_see_an_attempt_refused(console: ConsolePage, node: FakeN
     """What is pasted and pushed is live, and an attempt against it can be seen within half a second."""
     console.paste(POLICY)
     assert console.validate().valid
-    outcome = console.push("web-1")
+    outcome = console.push(node.name)
     assert (outcome.result, outcome.generation, outcome.rules_enforced) == ("done", 1, 2)
     assert outcome.enforced_after_ms == 12
 
     console.open_violations()
-    node.attempt(Attempt(b"/etc/shadow"))
-    console.wait_for_violation("/etc/shadow")
+    node.attempt(Attempt(node.file("secret").encode()))
+    console.wait_for_violation(node.file("secret"))
 
-    assert 0 <= console.latency_ms("/etc/shadow") < 500
+    assert 0 <= console.latency_ms(node.file("secret")) < 500
     console.screenshot(tmp_path / "blocked.png")
 
 
@@ -47,11 +47,12 @@ def test_violations_appear_beside_the_push(console: ConsolePage, node: FakeNode)
     """The desk shows what the policy just pushed refuses, without leaving it."""
     console.paste(POLICY)
     console.validate()
-    console.push("web-1")
-    node.attempt(Attempt(b"/etc/shadow"), Attempt(b"/srv/other", policy="another"))
+    console.push(node.name)
+    node.attempt(Attempt(node.file("secret").encode()), Attempt(node.file("other").encode(), policy="another"))
 
-    expect(console.wait_for_violation("/etc/shadow").get_by_role("cell").last).to_have_text(re.compile(r"\d+ ms"))
-    expect(console.row("/srv/other")).to_have_count(0)
+    shown = console.wait_for_violation(node.file("secret"))
+    expect(shown.get_by_role("cell").last).to_have_text(re.compile(r"\d+ ms"))
+    expect(console.row(node.file("other"))).to_have_count(0)
 
 
 def test_a_mistake_is_shown_where_it_is(console: ConsolePage, node: FakeNode) -> None:
@@ -101,7 +102,7 @@ def test_a_node_that_refuses_says_what_it_found(console: ConsolePage, node: Fake
     )
     console.paste(POLICY)
     console.validate()
-    outcome = console.push("web-1")
+    outcome = console.push(node.name)
 
     assert outcome.result == "refused"
     for said in ("nothing changed", "BPF LSM is not active", "lockdown,capability", "add `bpf`"):
@@ -112,14 +113,14 @@ def test_deleting_asks_first(console: ConsolePage, node: FakeNode) -> None:
     """Cancel leaves a policy where it is; confirming takes it away and says when that was so."""
     console.paste(POLICY)
     console.validate()
-    console.push("web-1")
-    console.open_policy("web-1", "web")
+    console.push(node.name)
+    console.open_policy(node.name, "web")
     console.page.get_by_role("button", name="Delete").click()
     console.page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     expect(console.page.get_by_role("dialog")).to_have_count(0)
     assert list(node.policies) == ["web"]
 
-    outcome = console.delete_policy("web-1", "web")
+    outcome = console.delete_policy(node.name, "web")
     assert (outcome.result, outcome.generation) == ("done", 2)
     assert not node.policies
     expect(console.page.get_by_text("This node has no policy of this name any more")).to_be_visible()
@@ -137,8 +138,8 @@ def test_a_policy_can_be_edited_and_pushed_again(console: ConsolePage, node: Fak
     """The desk begins with the text that is live."""
     console.paste(POLICY)
     console.validate()
-    console.push("web-1")
-    console.open_policy("web-1", "web")
+    console.push(node.name)
+    console.open_policy(node.name, "web")
     console.page.get_by_role("link", name="Edit and push").click()
     expect(console.page.get_by_role("textbox", name="Policy text")).to_have_value(POLICY)
 

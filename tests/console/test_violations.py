@@ -26,34 +26,35 @@ def test_a_row_says_who_did_what(console: ConsolePage, node: FakeNode) -> None:
     """Effect, policy and rule, class and operations, object, program, node, workload: in one row."""
     node.attempt(Attempt(b"203.0.113.9:4444", rule="egress", class_=Class.NETWORK, effect=Effect.KILL))
     row = console.wait_for_violation("203.0.113.9:4444")
-    for text in ("kill", "web / egress", "network", "connect", "/usr/bin/cat", "web-1", "web.service"):
+    for text in ("kill", "web / egress", "network", "connect", "/usr/bin/cat", node.name, "web.service"):
         expect(row).to_contain_text(text)
 
 
 def test_history_is_there_when_the_page_opens(console: ConsolePage, node: FakeNode, other_page: Page) -> None:
     """What was stored before the page was opened is shown, and has no latency."""
-    node.attempt(Attempt(b"/etc/shadow"))
+    node.attempt(Attempt(node.file("old").encode()))
     node.wait_until_stored()
     later = ConsolePage(other_page, console.base_url)
     later.sign_in(console.page.evaluate("sessionStorage.getItem('ringfence.token')"))
-    later.wait_for_violation("/etc/shadow").get_by_role("link").click()
+    later.wait_for_violation(node.file("old")).get_by_role("link").click()
     expect(later.detail("Reached this page")).to_have_text("from the store")
 
 
 def test_the_address_holds_the_filter(console: ConsolePage, node: FakeNode) -> None:
     """A filter narrows the list at once, and a reload or a shared address keeps it."""
-    node.attempt(Attempt(b"/etc/shadow"), Attempt(b"/usr/bin/dash", class_=Class.EXEC, effect=Effect.KILL))
-    console.wait_for_violation("/usr/bin/dash")
+    secret, shell = node.file("secret"), node.file("dash")
+    node.attempt(Attempt(secret.encode()), Attempt(shell.encode(), class_=Class.EXEC, effect=Effect.KILL))
+    console.wait_for_violation(shell)
     console.page.get_by_label("Effect").select_option("kill")
-    expect(console.row("/etc/shadow")).to_have_count(0)
+    expect(console.row(secret)).to_have_count(0)
     console.page.get_by_label("Object or program contains").fill("da")
 
     console.page.reload()
-    console.wait_for_violation("/usr/bin/dash")
-    expect(console.row("/etc/shadow")).to_have_count(0)
+    console.wait_for_violation(shell)
+    expect(console.row(secret)).to_have_count(0)
     expect(console.page.get_by_label("Effect")).to_have_value("kill")
     console.page.get_by_role("button", name="Clear").click()
-    console.wait_for_violation("/etc/shadow")
+    console.wait_for_violation(secret)
 
 
 def test_a_paused_list_stands_still_and_counts(console: ConsolePage, node: FakeNode) -> None:
@@ -113,6 +114,7 @@ def test_a_name_of_4000_bytes_takes_one_line(console: ConsolePage, node: FakeNod
     expect(console.page.get_by_role("complementary").get_by_text(name)).to_be_visible()
 
 
+@pytest.mark.own_collector
 def test_a_flood_leaves_the_page_at_hand(console: ConsolePage, node: FakeNode) -> None:
     """
     Thousands at once: memory and document stay bounded, and the page still answers.
@@ -132,6 +134,7 @@ def test_a_flood_leaves_the_page_at_hand(console: ConsolePage, node: FakeNode) -
     expect(console.row("/flood/9/")).to_have_count(1)
 
 
+@pytest.mark.own_collector
 def test_older_ones_come_from_the_store(console: ConsolePage, node: FakeNode) -> None:
     """What the page no longer keeps can be fetched while the list stands still."""
     for burst in range(6):
@@ -149,7 +152,7 @@ def test_the_page_resumes_after_the_collector_was_away(page: Page, tmp_path: Pat
     with running_collector(tmp_path / "state") as first:
         console = ConsolePage(page, first.url)
         console.sign_in(first.token)
-        with FakeNode(first.grpc) as node:
+        with FakeNode(first.grpc, name="web-1") as node:
             node.attempt(Attempt(b"/etc/before"))
             console.wait_for_violation("/etc/before")
     expect(page.get_by_role("status", name="Link to the collector")).to_contain_text("not connected")

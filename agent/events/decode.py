@@ -151,20 +151,17 @@ def _objects(
     events: NDArray[np.void], apart: dict[int, bytes], flags: NDArray[np.uint32], context: Context
 ) -> list[bytes]:
     """Path, peer or system call; flags a path of which not everything came."""
-    paths = _inline(events["path"], events["path_length"], EVENT_PATH)
-    flags[events["path_length"] > EVENT_PATH] |= PATH_INCOMPLETE
+    objects = _inline(events["path"], events["path_length"], EVENT_PATH)
+    incomplete = events["path_length"] > EVENT_PATH
     for index in np.flatnonzero(events["flags"] & NAME_APART).tolist():
         name = apart.get(int(events["token"][index]))
-        if name is None:
-            flags[index] |= PATH_INCOMPLETE
-            continue
-        paths[index] = name
-        complete = len(name) == events["path_length"][index] and not events["flags"][index] & PATH_INCOMPLETE
-        flags[index] = flags[index] & ~PATH_INCOMPLETE | (0 if complete else PATH_INCOMPLETE)
-    _network(events, paths)
+        incomplete[index] = name is None or len(name) != events["path_length"][index]
+        objects[index] = objects[index] if name is None else name
+    flags[incomplete] |= PATH_INCOMPLETE
+    _network(events, objects)
     for index in np.flatnonzero(events["class_id"] == CLASS_SYSCALL).tolist():
-        paths[index] = context.syscall(int(events["syscall"][index])).encode()
-    return paths
+        objects[index] = context.syscall(int(events["syscall"][index])).encode()
+    return objects
 
 
 def _network(events: NDArray[np.void], objects: list[bytes]) -> None:

@@ -51,6 +51,7 @@ def recover(files: Files) -> Recovered:
     torn = _cut(segments[-1], ends[-1], ledger) if ends else 0
     if not ledger.came:
         ledger.next_number = max(ledger.next_number, first_number())
+        ledger.floor = ledger.next_number - 1
     return Recovered(segments, ledger, torn)
 
 

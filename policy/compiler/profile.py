@@ -157,7 +157,7 @@ class ProfileCompiler:
         """Domain of each signature; and truth of each subject by domain and credentials, flattened."""
         domain_of, exe = truth.executables(self._who, self._atoms, signatures)
         joined = np.minimum(exe[:, :, None], self._credentials.truth[:, None, :])
-        self._flat = joined.reshape(len(self._who), -1)
+        self._flat = joined.reshape(len(self._who), exe.shape[1] * self._credentials.count)
         return domain_of, exe
 
     def _path_labels(self, class_: Class, signatures: Sequence[Sequence[int]]) -> Labels:
@@ -209,7 +209,7 @@ class ProfileCompiler:
         """The rows for every kind of subject, given which rules the object may match."""
         judge = self._judges[class_]
         concerned = sorted({self._subject_of(judge.rules[index][1]) for index, _ in candidates} - {-1})
-        size = self._flat.shape[1] if len(self._who) else 2 * self._credentials.count
+        size = self._flat.shape[1]
         subjects = [self._subject_of(rule) for _, rule in judge.rules] if concerned else [-1] * len(judge.rules)
         if not concerned:
             return np.full(size, self._row(class_, candidates, subjects, ()), np.uint32)

@@ -47,7 +47,8 @@ def credentials(who: Sequence[Subject]) -> Credentials:
     users, user_truth = _ids([(subject.user, subject.not_user) for subject in who])
     groups, group_truth = _ids([(subject.group, subject.not_group) for subject in who])
     unknown = [MAYBE if _names_accounts(subject) else YES for subject in who]
-    known = np.minimum(user_truth[:, :, None], group_truth[:, None, :]).reshape(len(who), -1)
+    pairs = user_truth.shape[1] * group_truth.shape[1]
+    known = np.minimum(user_truth[:, :, None], group_truth[:, None, :]).reshape(len(who), pairs)
     truth = np.concatenate((np.array(unknown, np.int8).reshape(-1, 1), known), axis=1)
     classes = (*((0, id_, class_) for id_, class_ in users), *((1, id_, class_) for id_, class_ in groups))
     given = any(map(_names_accounts, who))

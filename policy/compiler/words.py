@@ -1,5 +1,7 @@
 """
-The array `words` of a ruleset while it is being filled. Word 0 is reserved: an offset of 0 means that a table is absent.
+The array `words` of a ruleset while it is being filled.
+
+Word 0 is reserved: an offset of 0 means that a table is absent.
 """
 
 from collections.abc import Sequence

@@ -127,7 +127,7 @@ Ports = Annotated[
 ]
 Protocol = Annotated[
     int,
-    BeforeValidator(_protocol, json_schema_input_type=Literal[tuple(PROTOCOLS)] | int),  # type: ignore[operator]
+    BeforeValidator(_protocol, json_schema_input_type=Literal[tuple(PROTOCOLS)] | int),
     _field({}, "A protocol's name or IP protocol number."),
 ]
 Account = Annotated[
@@ -189,7 +189,7 @@ class Who(_Strict):
 class Subject(Who):
     """Who acts; left out: anyone in scope."""
 
-    not_: Who = Field(default=None, alias="not", description="None of these holds.", json_schema_extra=_without_default)
+    not_: Who = _optional("None of these holds.", alias="not")
 
 
 class FileRule(_Strict):

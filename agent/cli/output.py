@@ -60,27 +60,30 @@ def emit_json(data: Any, *, compact: bool = False) -> None:
 
 
 def emit_table(table: Table) -> None:
-    """Print aligned columns; on a terminal long cells are folded, in a pipe nothing is."""
+    """Print aligned columns; on a terminal long cells are folded, in a pipe every row is a line."""
+    rows = [[printable(cell) for cell in row] for row in table.rows]
+    if sys.stdout.isatty():
+        _emit_folded(table, rows)
+        return
+    lines = [list(table.columns), *rows] if any(table.columns) else rows
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _emit_folded(table: Table, rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=any(table.columns)
-    )
+    shown = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    shown.show_header = any(table.columns)
     for heading in table.columns:
         shown.add_column(heading, overflow="fold")
-    for number, row in enumerate(table.rows):
+    for number, row in enumerate(rows):
         style = table.styles[number] if number < len(table.styles) else ""
-        shown.add_row(*(Text(printable(cell), style=style) for cell in row))
-    terminal = sys.stdout.isatty()
-    console = Console(
-        highlight=False, markup=False, no_color=not coloured(sys.stdout), width=None if terminal else 100_000
-    )
-    with console.capture() as text:
-        console.print(shown)
-    for line in text.get().splitlines():
-        print(line.rstrip())
+        shown.add_row(*(Text(cell, style=style) for cell in row))
+    Console(highlight=False, markup=False, no_color=not coloured(sys.stdout)).print(shown)
 
 
 def as_data(message: "Message") -> dict[str, Any]:

@@ -28,9 +28,9 @@ class PushOptions:
     dry_run: bool = False
 
 
-def read_text(file: str) -> str:
+def read(file: str) -> bytes:
     """
-    Text of a policy file; `-` is standard input. Bytes that are not UTF-8 are kept for the parser to refuse.
+    Content of a policy file; `-` is standard input.
 
     Raises:
         CliError: It cannot be read (exit 1), or is larger than any policy may be (exit 3).
@@ -45,7 +45,7 @@ def read_text(file: str) -> str:
         raise CliError(Exit.FAILED, Problem(f"cannot read `{file}`: {error.strerror}")) from error
     if len(content) > LARGEST_FILE:
         raise CliError(Exit.INVALID, Problem(f"`{file}` is larger than {LARGEST_FILE >> 20} MiB", file=file))
-    return content.decode("utf-8", "surrogateescape")
+    return content
 
 
 def name_of(file: str) -> str:
@@ -57,7 +57,7 @@ def load(file: str) -> "LoadResult":
     """Parse a policy file here, without the agent."""
     from policy import language
 
-    return language.load(read_text(file), name_of(file))
+    return language.load(read(file), name_of(file))
 
 
 def validate(files: Sequence[str], form: Format) -> None:
@@ -92,33 +92,43 @@ def push(files: Sequence[str], options: PushOptions, form: Format, socket: str) 
     )
     with agent(socket) as stub:
         response = stub.Push(request, timeout=300)
-    refuse_on_errors(response.diagnostics)
+    refuse_on_errors(response, form)
     emit(form, as_data(response), _pushed(response, dry_run=options.dry_run))
     if confirm and not response.unchanged and not options.dry_run:
         note(f"reverts in {confirm} s unless you run: agentctl policy confirm")
 
 
 def _wire_text(file: str) -> str:
-    """Text for a protobuf string, which must be UTF-8: what is not fails here, with its place, as it would there."""
-    text = read_text(file)
+    """Text for a protobuf string, which must be UTF-8: what is not gets the diagnostics of the language here."""
+    content = read(file)
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        before = text[: error.start]
-        line, column = before.count("\n") + 1, error.start - before.rfind("\n")
-        problem = Problem("not valid UTF-8", code="encoding", file=name_of(file), line=line, column=column)
-        raise CliError(Exit.INVALID, problem) from error
-    return text
+        return content.decode()
+    except UnicodeDecodeError as error:
+        from policy import language
+
+        result = language.load(content, name_of(file))
+        raise CliError(Exit.INVALID, *map(from_language, result.diagnostics)) from error
 
 
-def refuse_on_errors(diagnostics: "Sequence[policy_pb2.Diagnostic]") -> None:
-    """Print warnings; end the command if there are errors: 3 if a policy is at fault, 4 if the node said no."""
-    problems = [from_wire(diagnostic) for diagnostic in diagnostics]
-    errors = [problem for problem in problems if problem.is_error]
-    if errors:
-        code = Exit.NO if all(problem.code in REFUSALS for problem in errors) else Exit.INVALID
-        raise CliError(code, *problems)
-    show(problems)
+def refuse_on_errors(
+    response: "agent_pb2.PushResponse | agent_pb2.DeleteResponse", form: Format = Format.TABLE
+) -> None:
+    """
+    Print warnings; end the command if there are errors.
+
+    Raises:
+        CliError: Exit 3 if a policy is at fault, 4 if the node said no, 1 if the node failed. Programs get the data too.
+    """
+    problems = [from_wire(diagnostic) for diagnostic in response.diagnostics]
+    errors = [problem.code for problem in problems if problem.is_error]
+    if not errors:
+        show(problems)
+        return
+    if form is not Format.TABLE:
+        emit(form, as_data(response))
+    if "node-failed" in errors:
+        raise CliError(Exit.FAILED, *problems)
+    raise CliError(Exit.NO if REFUSALS.issuperset(errors) else Exit.INVALID, *problems)
 
 
 def _pushed(response: "agent_pb2.PushResponse", *, dry_run: bool) -> Table:
@@ -191,7 +201,7 @@ def delete(names: Sequence[str], form: Format, socket: str) -> None:
 
     with agent(socket) as stub:
         response = stub.Delete(agent_pb2.DeleteRequest(names=names), timeout=300)
-    refuse_on_errors(response.diagnostics)
+    refuse_on_errors(response, form)
     live = str(response.generation) if response.generation else "none (everything is allowed)"
     rows = [("deleted", ", ".join(names)), ("generation", live)]
     emit(form, as_data(response), Table(("", ""), rows))

@@ -73,7 +73,7 @@ def _scoped(policy: "Policy", suffix: str, path: str) -> "Policy":
 
 def _literal(path: str) -> str:
     """A glob that matches exactly this path."""
-    return "".join(f"[{character}]" if character in "*?[{" else character for character in path)
+    return "".join(f"\\{character}" if character in "*?[]{}\\" else character for character in path)
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _pushed(stub: "agent_pb2_grpc.AgentServiceStub", file: str, policies: "Seque
 
     documents = [policy_pb2.PolicyDocument(file=name_of(file), yaml=language.dump(policy)) for policy in policies]
     try:
-        refuse_on_errors(stub.Push(agent_pb2.PushRequest(documents=documents), timeout=300).diagnostics)
+        refuse_on_errors(stub.Push(agent_pb2.PushRequest(documents=documents), timeout=300))
         yield
     finally:
         names = [policy.name for policy in policies]

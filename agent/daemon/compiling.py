@@ -110,7 +110,7 @@ class Session:
             return self._connection.recv()
         except (EOFError, OSError) as error:
             message = f"the process that was to {name} the policies died"
-            raise NodeError(message, hint=f"policies may need more than {MEMORY_BYTES >> 20} MiB to {name}") from error
+            raise NodeError(message, hint="the agent's log tells more") from error
 
 
 def _template(control: socket.socket) -> NoReturn:
@@ -165,8 +165,10 @@ def parse(documents: Sequence[Document]) -> tuple[Sequence[Parsed], Sequence[Pro
 
 
 def _problem(diagnostic: Any) -> Problem:
+    names = [f"policy `{diagnostic.policy}`"] * bool(diagnostic.policy)
+    names += [f"rule `{diagnostic.rule}`"] * bool(diagnostic.rule)
     return Problem(
-        message=diagnostic.message,
+        message=", ".join(names) + ": " * bool(names) + diagnostic.message,
         code=diagnostic.code,
         severity=str(diagnostic.severity),
         position=diagnostic.position,

@@ -1,7 +1,9 @@
 """`ringfence-agent doctor`: what this machine can do, found out without installing anything."""
 
+from dataclasses import replace
 from typing import Any
 
+from agent.daemon import probe
 from agent.daemon.kernel import lsm_reach, reaches_of
 from agent.daemon.ports import ClassReach, Reach
 from agent.daemon.settings import Settings
@@ -26,9 +28,24 @@ def examine(settings: Settings) -> dict[str, Any]:
 
 
 def _reaches(settings: Settings, facts: HostFacts) -> dict[Class, ClassReach]:
+    """By the facts, then by trying; what cannot be tried for lack of privilege is taken from the facts, and says so."""
     lsm = lsm_reach(facts)
+    if lsm.reach is Reach.ENFORCED:
+        lsm = _tried(lsm, probe.lsm(), "BPF LSM programs load and attach")
     mode = "cgroup" if settings.mode == "cgroup" or lsm.reach is not Reach.ENFORCED else "lsm"
-    return dict(reaches_of(mode, lsm))
+    reaches = dict(reaches_of(mode, lsm))
+    if mode == "cgroup":
+        reaches[Class.NETWORK] = _tried(reaches[Class.NETWORK], probe.cgroup(), "cgroup socket programs load")
+    reaches[Class.SYSCALL] = _tried(reaches[Class.SYSCALL], probe.trace(), "BTF raw tracepoints attach")
+    return reaches
+
+
+def _tried(by_facts: ClassReach, answer: probe.Answer, required: str) -> ClassReach:
+    if answer.works is None:
+        return replace(by_facts, why=f"{by_facts.why} (by the facts alone: {answer.detail})")
+    if answer.works:
+        return by_facts
+    return ClassReach(Reach.NONE, "this kernel refuses the program", answer.detail, required)
 
 
 def _why(here: ClassReach) -> str:

@@ -155,15 +155,17 @@ class Courier:
         return await self._due()
 
     async def _due(self) -> list[PendingAlert]:
+        # Some that are due are on their way already, and may come to their end while the store is read: leave those of
+        # now out, and ask for that many more.
+        held = frozenset(self._held)
         try:
-            # Some of those that are due may be on their way already: ask for that many more.
-            found = await self._store.due_alerts(self.receiver, self._clock_ns(), BATCH + len(self._held))
-            self._retry_ns = await self._store.next_due(self.receiver) if len(found) <= len(self._held) else 0
+            found = await self._store.due_alerts(self.receiver, self._clock_ns(), BATCH + len(held))
+            self._retry_ns = await self._store.next_due(self.receiver) if len(found) <= len(held) else 0
         except StoreError as error:
             self._journal("store-failed", receiver=self.receiver, reason=str(error))
             self._retry_ns = self._clock_ns() + 1_000_000_000
             return []
-        batch = [alert for alert in found if alert.number not in self._held][:BATCH]
+        batch = [alert for alert in found if alert.number not in held][:BATCH]
         if not batch and self._retry_ns is not None:
             # All that is due is on its way; its outcome asks again if need be.
             self._retry_ns = max(self._retry_ns, self._clock_ns() + 1_000_000_000)

@@ -75,7 +75,10 @@ def _handler(receiver: Receiver) -> type[http.server.BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            length = int(self.headers["Content-Length"])
+            if len(body := self.rfile.read(length)) < length:
+                self.close_connection = True  # the sender died meanwhile
+                return
             self.send_response(receiver.take(body, self.headers[HEADER]))
             self.send_header("Content-Length", "0")
             self.end_headers()

@@ -76,9 +76,9 @@ def test_a_list_that_is_scrolled_stands_still(console: ConsolePage, node: FakeNo
     console.wait_for_violation("/srv/file/200")
     region = console.page.get_by_role("region", name="List of violations")
     region.evaluate("box => box.scrollTo(0, 1300)")
-    expect(console.page.get_by_text("Held while you scroll")).to_be_visible()
+    expect(console.page.get_by_text("Held while you read")).to_be_visible()
     node.attempt(Attempt(b"/etc/new"))
-    expect(console.page.get_by_text("Held while you scroll: 1 newer one waiting")).to_be_visible()
+    expect(console.page.get_by_text("Held while you read: 1 newer one waiting")).to_be_visible()
 
     region.evaluate("box => box.scrollTo(0, 0)")
     console.wait_for_violation("/etc/new")

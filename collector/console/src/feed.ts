@@ -14,8 +14,9 @@ import { Buffer, EMPTY, type Kept } from "./violations/buffer.ts";
 /** Violations kept in memory; the details of a 4,096-byte name are about 10 KB. */
 export const KEPT_MOST = 2000;
 const HISTORY = 500;
-/** At most this often the page is drawn anew; the first of a burst is drawn at once. */
-const DRAW_MS = 60;
+/** The page rests after drawing for twice as long as it took, within these bounds: quick when little happens, at hand when much does. */
+const SHORTEST_REST_MS = 10;
+const LONGEST_REST_MS = 250;
 /** Hits change with every violation: they are fetched again this often, while they can be seen. */
 const HITS_MS = 2000;
 
@@ -49,7 +50,9 @@ class Feed {
   readonly #close: () => void;
   readonly #hits: ReturnType<typeof setInterval>;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #drawn = 0;
+  /** When the next drawing may begin; for ever away while one is under way. */
+  #rested = 0;
+  #waiting = false;
   #history = false;
   #dirty = false;
   #fetching: Promise<void> | null = null;
@@ -116,13 +119,24 @@ class Feed {
   }
 
   #draw(): void {
-    if (this.#timer !== undefined) return;
-    const wait = Math.max(0, this.#drawn + DRAW_MS - performance.now());
+    this.#waiting = true;
+    if (this.#timer !== undefined || this.#rested === Infinity) return;
+    const wait = Math.max(0, this.#rested - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#drawn = performance.now();
+      this.#waiting = false;
+      const begun = performance.now();
       violations.set(this.#buffer.kept());
+      // Runs when what was set has been drawn; until then nothing else is.
+      this.#rested = Infinity;
+      setTimeout(() => this.#rest(begun));
     }, wait);
+  }
+
+  #rest(begun: number): void {
+    const now = performance.now();
+    this.#rested = now + Math.min(LONGEST_REST_MS, Math.max(SHORTEST_REST_MS, 2 * (now - begun)));
+    if (this.#waiting) this.#draw();
   }
 
   #refreshHits(): void {

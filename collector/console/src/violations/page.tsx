@@ -101,14 +101,14 @@ function Holding({ hold, fresh }: { hold: Hold; fresh: number }): ReactNode {
   const more = fresh >= KEPT_MOST ? "more than " : "";
   return (
     <>
+      <span role="status" className="why">
+        {hold.held && `${hold.paused ? "Paused" : "Held while you read"}: ${more}${plural(fresh, "newer one", "newer ones")} waiting`}
+      </span>
       {hold.held ? (
         <Button kind="primary" onClick={hold.resume}>Resume</Button>
       ) : (
         <Button onClick={hold.pause}>Pause</Button>
       )}
-      <span role="status" className="why">
-        {hold.held && `${hold.paused ? "Paused" : "Held while you scroll"}: ${more}${plural(fresh, "newer one", "newer ones")} waiting`}
-      </span>
     </>
   );
 }

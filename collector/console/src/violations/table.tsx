@@ -1,7 +1,7 @@
 /**
  * The list itself: only the rows that can be seen are in the document, so that 1,000 violations a second cost what 40 rows cost.
  */
-import { useLayoutEffect, useRef, useState, type ReactNode } from "react";
+import { useLayoutEffect, useRef, useState, type FocusEvent, type ReactNode } from "react";
 import { clockOrDay } from "../ui/format.ts";
 import { Fit, Link, Name } from "../ui/parts.tsx";
 import { Word } from "../ui/words.tsx";
@@ -19,26 +19,27 @@ interface Props {
   readonly rows: readonly Row[];
   readonly selected: string;
   readonly linkTo: (id: string) => string;
-  /** Called when the list is scrolled away from its newest row, or back to it. */
+  /** Called when the list is being read further down (scrolled, or walked through by keyboard), or no longer. */
   readonly onAway: (away: boolean) => void;
   /** Rows with a number above this one have not been seen yet; their delay is measured. */
   readonly seen: number;
 }
 
 export function ViolationTable({ rows, selected, linkTo, onAway, seen }: Props): ReactNode {
-  const { box, first, visible, onScroll } = useWindow(rows.length, onAway);
+  const { box, first, visible, onScroll, focusing } = useWindow(rows.length, onAway);
   const window = rows.slice(first, first + visible);
   useDelays(window, seen);
   return (
-    <div className="scroller" ref={box} onScroll={onScroll} role="region" aria-label="List of violations" tabIndex={0}>
+    <div className="scroller" ref={box} onScroll={onScroll} {...focusing} role="region" aria-label="List of violations" tabIndex={0}>
       <table aria-rowcount={rows.length + 1} className="violations">
         <Head />
         <tbody>
           <Spacer rows={first} />
           {window.map((row, at) => (
             <ViolationRow
-              // Rows that leave lend their elements to rows that come: at 1,000 a second making new ones is most of the work.
-              key={(rows.length - first - at) % visible}
+              // By place, not by violation: elements stay where they are and only their text changes. Making or moving
+              // rows in a table lays all of it out again, which at 1,000 a second was most of the work.
+              key={at}
               row={row}
               index={first + at + 2}
               to={linkTo(row.violation.id)}
@@ -121,6 +122,12 @@ function useWindow(rows: number, onAway: (away: boolean) => void) {
     onAway(now > 0);
     setBox((old) => ({ ...old, top: now }));
   };
+  // A row that has the keyboard's focus must not become another one under it.
+  const focusing = {
+    onFocus: ({ target }: FocusEvent) => target !== box.current && target.matches(":focus-visible") && onAway(true),
+    onBlur: ({ relatedTarget }: FocusEvent) =>
+      (relatedTarget instanceof Element && box.current?.contains(relatedTarget)) || onAway((box.current?.scrollTop ?? 0) > 0),
+  };
   const first = Math.max(0, Math.min(Math.floor(top / ROW_PX) - OVERSCAN, rows - 1));
-  return { box, first, visible: Math.ceil(height / ROW_PX) + 2 * OVERSCAN, onScroll };
+  return { box, first, visible: Math.ceil(height / ROW_PX) + 2 * OVERSCAN, onScroll, focusing };
 }

@@ -6,7 +6,7 @@ top-most of the scoped ones get them; nested attachments would decide twice.
 import contextlib
 import errno
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -55,12 +55,10 @@ class CgroupLinks:
         """
         made: list[str] = []
         try:
-            for number, fd in self._opened(cgroups):
-                try:
+            with self._opened(cgroups) as opened:
+                for number, fd in opened.items():
                     for program, descriptor in self.programs:
                         self._attach(program, descriptor, number, fd, made)
-                finally:
-                    os.close(fd)
         except BpfError:
             self.remove(made)
             raise
@@ -80,18 +78,16 @@ class CgroupLinks:
         self.held[name] = link
         made.append(name)
 
-    def keep(self, cgroups: Iterable[int]) -> None:
+    def settle(self, cgroups: Collection[int]) -> None:
         """
-        Detach from all but the top-most of these.
+        Attach to the top-most of these and to nothing else; first the one and then the other, so that none is without.
 
         Raises:
-            BpfError: A link stays.
+            BpfError: Links stay that nothing needs.
         """
-        top = set()
-        for number, fd in self._opened(cgroups):
-            os.close(fd)
-            top.add(number)
-        self.remove([name for name in self.names() if cgroup_of(name) not in top])
+        self.attach(cgroups)
+        with self._opened(cgroups) as opened:
+            self.remove([name for name in self.names() if cgroup_of(name) not in opened])
 
     def remove(self, names: Iterable[str]) -> None:
         for name in list(names):
@@ -107,8 +103,9 @@ class CgroupLinks:
     def names(self) -> list[str]:
         return [name for name in self.pins.links(self.set) if cgroup_of(name)]
 
-    def _opened(self, cgroups: Iterable[int]) -> list[tuple[int, int]]:
-        """(number, descriptor) of the top-most that exist."""
+    @contextlib.contextmanager
+    def _opened(self, cgroups: Iterable[int]) -> Iterator[dict[int, int]]:
+        """Descriptors of the top-most that exist, by number."""
         with contextlib.ExitStack() as stack:
             mount = os.open(self.mount, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, mount)
@@ -118,7 +115,7 @@ class CgroupLinks:
                     opened[number] = self._open(mount, number)
                     stack.callback(os.close, opened[number])
             paths = {number: str(Path(f"/proc/self/fd/{fd}").readlink()) for number, fd in opened.items()}
-            return [(number, os.dup(opened[number])) for number in sorted(topmost(paths))]
+            yield {number: opened[number] for number in sorted(topmost(paths))}
 
     def _open(self, mount: int, number: int) -> int:
         try:

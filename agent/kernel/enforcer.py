@@ -198,10 +198,10 @@ class Enforcer:
         return classes_of(self._bpf, self._map("profiles"), slot)
 
     def _detach_unused(self) -> None:
-        """What stays attached for nothing costs time, but decides nothing: not worth failing for."""
+        """What stays attached for nothing costs time, but decides nothing; and what was needed still is attached."""
         with suppress(BpfError):
             if self._cgroups:
-                self._cgroups.keep(self._scoped())
+                self._cgroups.settle(self._scoped())
             for program in self._programs:
                 if program.when and program.name in self._attached.links and not self._needs(program):
                     attach.detach_one(self._bpf, self._attached, self._pins.link(self._set, program.name), program)

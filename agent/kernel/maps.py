@@ -69,8 +69,11 @@ def create(bpf: Bpf, shape: MapShape, processors: int, entries: int | None = Non
             os.close(fd)
 
 
-def check(bpf: Bpf, fd: int, shape: MapShape, processors: int, path: str) -> None:
+def check(bpf: Bpf, fd: int, shape: MapShape, processors: int, path: str, deep: bool = True) -> None:
     """
+    Args:
+        deep: Try an inner map as well; the kernel waits for its readers twice then.
+
     Raises:
         MapMismatchError: Type, sizes, entries or flags differ, or inner maps of another shape would be wanted.
     """
@@ -81,7 +84,7 @@ def check(bpf: Bpf, fd: int, shape: MapShape, processors: int, path: str) -> Non
     required |= {"entries": entries_of(shape, processors), "flags": flags_of(shape)}
     if differing := [name for name in required if found[name] != required[name]]:
         raise MapMismatchError(path, _words(found, differing), _words(required, differing))
-    if shape.inner:
+    if shape.inner and deep:
         _check_inner(bpf, fd, shape.inner, processors, path)
 
 
@@ -109,7 +112,7 @@ def open_pinned(bpf: Bpf, path: str) -> int | None:
     return bpf.open_pin(path)
 
 
-def open_or_create(bpf: Bpf, shape: MapShape, processors: int, path: str) -> int:
+def open_or_create(bpf: Bpf, shape: MapShape, processors: int, path: str, deep: bool = True) -> int:
     """
     The map pinned at `path`, checked; or a new one, pinned there.
 
@@ -120,7 +123,7 @@ def open_or_create(bpf: Bpf, shape: MapShape, processors: int, path: str) -> int
     fd = open_pinned(bpf, path)
     if fd is not None:
         try:
-            check(bpf, fd, shape, processors, path)
+            check(bpf, fd, shape, processors, path, deep)
         except (MapMismatchError, BpfError):
             os.close(fd)
             raise

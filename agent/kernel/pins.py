@@ -56,6 +56,9 @@ class Pins:
         found = {p.name for kind in ("links", "programs") for p in _children(self.root / kind)}
         return sorted(found)
 
+    def programs(self, set_: str) -> list[str]:
+        return [path.name for path in _children(self.root / "programs" / set_)]
+
     def links(self, set_: str) -> list[str]:
         return [path.name for path in _children(self.root / "links" / set_)]
 

@@ -73,6 +73,20 @@ def test_nested_scopes_decide_once(enforcer: Enforcer, cgroup: Path, worker: Sta
     assert enforcer.totals()["violations"] == 1
 
 
+def test_a_narrower_scope_stays_confined(enforcer: Enforcer, cgroup: Path, worker: Start) -> None:
+    """A generation that scopes only a child of what was scoped before: the child is confined, its siblings are not."""
+    child, sibling = cgroup / "child", cgroup / "sibling"
+    child.mkdir()
+    sibling.mkdir()
+    inside, beside = worker(child), worker(sibling)
+    enforcer.install(DENY, {number(cgroup): 0}, 1)
+    assert (inside.connect(), beside.connect()) == (errno.EPERM, errno.EPERM)
+    enforcer.install(DENY, {number(child): 0}, 2)
+
+    assert (inside.connect(), beside.connect()) == (errno.EPERM, 0)
+    assert enforcer.hits(enforcer.live().slot) == [1]
+
+
 def test_a_switch_is_whole(enforcer: Enforcer, cgroup: Path, worker: Start) -> None:
     """Each generation replaces the one before; the counts of one whose place is taken are handed over."""
     inside = worker(cgroup)

@@ -16,6 +16,7 @@ from agent.api.gatekeeper import Peer
 from agent.api.server import Server
 from agent.daemon.events import EventPath, Node, Sources
 from agent.daemon.log import log
+from agent.daemon.memory import slim_down
 from agent.daemon.ports import NodeError
 from agent.daemon.service import Parts, Service
 from agent.daemon.settings import Collector, Settings
@@ -104,6 +105,7 @@ class Agent:
         tasks = [asyncio.create_task(self._keep_time(service)), asyncio.create_task(self._follow(service))]
         if self._uplink is not None:
             tasks.append(asyncio.create_task(self._uplink.run()))
+        slim_down()
         _tell_systemd("READY=1")
         log().info("ready", socket=str(self._settings.socket), node=self._node.name)
         await self._until_stopped(tasks)

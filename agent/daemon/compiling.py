@@ -27,7 +27,16 @@ MEMORY_BYTES = 2 << 30  # address space of a child
 PARSE_SECONDS = 10.0
 COMPILE_SECONDS = 120.0
 
-Call = tuple[str, Any]
+_SAMPLE = """
+apiVersion: ringfence.dev/v1
+kind: Policy
+metadata: {name: sample}
+spec:
+  scope: [{cgroup: "/sample/**"}]
+  rules:
+    - {id: file, subject: {exe: ["/bin/*"], user: [1]}, file: {paths: ["/a/{b,c}"], operations: [read]}, action: deny}
+    - {id: network, network: {operations: [connect], to: ["10.0.0.0/8"], ports: [443]}, action: audit}
+"""
 
 
 class CompilerProcess:
@@ -117,7 +126,7 @@ def _template(control: socket.socket) -> NoReturn:
     """Fork a child for each descriptor that comes, until nobody can send any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
-
+    _warm_up()
     gc.collect()
     gc.freeze()
     while True:
@@ -130,6 +139,12 @@ def _template(control: socket.socket) -> NoReturn:
                 _child(Connection(descriptors[0]))
         for descriptor in descriptors:
             os.close(descriptor)
+
+
+def _warm_up() -> None:
+    """Import and build, once and here, whatever the first policy would make each child import and build."""
+    parsed, _ = parse([Document("warm-up", _SAMPLE)])
+    compile_profiles([[one.policy for one in parsed]])
 
 
 def _child(connection: "Connection[Any, Any]") -> NoReturn:

@@ -65,11 +65,11 @@ def _digest(origin: Origin) -> str:
     sums = hashlib.sha256(origin.arch.encode())
     for path in _inputs(origin):
         try:
-            data = path.read_bytes()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             raise NodeError(f"cannot read `{path}`: {error.strerror}", hint="`agentctl doctor` tells more") from error
-        sums.update(f"{path.name} {len(data)}\n".encode())
-        sums.update(data)
+        sums.update(f"{path.name} {digest}\n".encode())
     return sums.hexdigest()[:40]
 
 

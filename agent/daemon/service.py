@@ -23,6 +23,7 @@ from agent.daemon.engine import Engine
 from agent.daemon.events import EventPath
 from agent.daemon.live import Order, Outcome
 from agent.daemon.log import log
+from agent.daemon.memory import slim_down
 from agent.daemon.ports import Document, Kernel
 from agent.events.account import Hop
 from agent.host import checks
@@ -30,6 +31,7 @@ from agent.host.facts import HostFacts, gather
 
 Answer = TypeVar("Answer")
 CONFIRM_MAX_SECONDS = 7 * 24 * 3600
+SLIM_SECONDS = 5.0
 
 
 class Link(Protocol):
@@ -83,6 +85,7 @@ class Service:
         order = Order(documents, seconds, force=request.force, dry_run=request.dry_run)
         outcome = await self.run(lambda: self._parts.engine.push(order, arrived))
         self._say("push", outcome)
+        asyncio.get_running_loop().call_later(SLIM_SECONDS, slim_down)
         return await self._pushed(outcome)
 
     async def _pushed(self, outcome: Outcome) -> agent_pb2.PushResponse:

@@ -57,48 +57,46 @@ class Comb:
     def _place(self, shape: tuple[int, ...], count: int) -> NDArray[np.int64]:
         """The lowest places at which `count` states of a shape fit beside each other."""
         chosen: list[int] = []
-        begin, span = self._begin, max(1024, count * (len(shape) + 1) * 2)
+        begin, span = self._begin, 1 << 14
         last = AUTOMATON_ENTRIES - REACH
         while len(chosen) < count:
             if begin >= last:
                 raise _full(AUTOMATON_ENTRIES)
             end = min(begin + span, last)
-            self._take(shape, begin, end, count, chosen)
-            begin = end
+            begin = self._take(shape, begin, end, count, chosen)
         while self._begin < last and not self._free[self._begin]:
             self._begin += 1
         self.end = max(self.end, chosen[-1] + shape[-1] + 1)
         return np.array(chosen, np.int64)
 
-    def _take(self, shape: tuple[int, ...], begin: int, end: int, count: int, chosen: list[int]) -> None:
-        """Take places of a window until `count` are chosen or none is left."""
-        free = self._free
+    def _take(self, shape: tuple[int, ...], begin: int, end: int, count: int, chosen: list[int]) -> int:
+        """Take places of a window until `count` are chosen or none is left; returns where to go on."""
+        free, wanted = self._free, count - len(chosen)
         fits = free[begin:end].copy()
         for distance in shape[1:]:
             fits &= free[begin + distance : end + distance]
-        candidates = (np.flatnonzero(fits) + begin).tolist()
-        if not candidates:
-            return
-        if len(shape) == 1:
-            taken = candidates[: count - len(chosen)]
-            free[taken] = False
-            chosen.extend(taken)
-            return
-        mark = bytearray(free[begin : end + REACH].tobytes())
-        wanted = count - len(chosen)
-        for place in candidates:
-            at = place - begin
+        candidates = np.flatnonzero(fits)
+        some = 4 * wanted * len(shape)
+        if len(candidates) > some:
+            end = begin + int(candidates[some])
+            candidates = candidates[:some]
+        if not len(candidates):
+            return end
+        low, high = begin + int(candidates[0]), begin + int(candidates[-1]) + shape[-1] + 1
+        mark = bytearray(free[low:high].tobytes())
+        for at in (candidates - candidates[0]).tolist():
             for distance in shape:
                 if not mark[at + distance]:
                     break
             else:
                 for distance in shape:
                     mark[at + distance] = 0
-                chosen.append(place)
+                chosen.append(low + at)
                 wanted -= 1
                 if not wanted:
                     break
-        free[begin : end + REACH] = np.frombuffer(mark, np.bool_)
+        free[low:high] = np.frombuffer(mark, np.bool_)
+        return end
 
     def _write(self, automaton: Minimal, places: NDArray[np.int64]) -> None:
         self._next[places] = places[automaton.defaults]
@@ -113,8 +111,7 @@ def _shapes(automaton: Minimal) -> Sequence[tuple[tuple[int, ...], list[int]]]:
     """States by shape, those with the most edges first; a shape is the distances used, the header's 0 among them."""
     groups: dict[tuple[int, ...], list[int]] = {}
     first = automaton.first.tolist()
-    order = np.lexsort((automaton.edge_classes, np.repeat(np.arange(len(first) - 1), np.diff(automaton.first))))
-    classes = automaton.edge_classes[order].tolist()
+    classes = automaton.edge_classes.tolist()
     for state in range(len(first) - 1):
         groups.setdefault((0, *classes[first[state] : first[state + 1]]), []).append(state)
     return sorted(groups.items(), key=lambda group: (-len(group[0]), group[0]))

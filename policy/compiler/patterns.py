@@ -92,17 +92,19 @@ class Patterns:
 
     Attributes:
         classes: Of bytes.
-        children: Trie: (class → node) of each node; node 0 is the root.
-        companions: Trie: the core node that is entered together with a trie node, or -1.
-        accepts: Trie: atoms matched at each node.
+        edges: Trie: node << 8 | class → child; node 0 is the root, and a child's number is greater than its parent's.
+        parents, letters, depths: Trie: of each node; the letter is the class that leads to it.
+        companions: Trie: node → the core node that is entered together with it, where there is one.
+        accepts: Trie: node → atoms matched there.
         core: Nodes of the core.
     """
 
     def __init__(self, atoms: Sequence[Sequence[Sequence[Token]]]) -> None:
         self.classes = byte_classes(tokens for patterns in atoms for tokens in patterns)
-        self.children: list[dict[int, int]] = [{}]
-        self.companions: list[int] = [-1]
-        self.accepts: list[list[int]] = [[]]
+        self.edges: dict[int, int] = {}
+        self.parents, self.letters, self.depths = [0], [0], [0]
+        self.companions: dict[int, int] = {}
+        self.accepts: dict[int, list[int]] = {}
         self.core: list[Node] = []
         self._slash = self.classes.of[SLASH]
         for atom, patterns in enumerate(atoms):
@@ -111,22 +113,21 @@ class Patterns:
 
     def _insert(self, tokens: Sequence[Token], atom: int) -> None:
         """Literal tokens go down the trie; from the first wildcard on, into the core."""
-        node, at, of, children = 0, 0, self.classes.of, self.children
-        while at < len(tokens):
-            token = tokens[at]
+        node, at, of, edges = 0, 0, self.classes.of, self.edges
+        for token in tokens:
             if not isinstance(token, int):
                 break
-            class_ = of[token]
-            following = children[node].get(class_)
-            node = self._trie_child(node, class_) if following is None else following
+            key = node << 8 | of[token]
+            following = edges.get(key)
+            node = self._trie_child(node, key) if following is None else following
             at += 1
         if at == len(tokens):
-            self.accepts[node].append(atom)
+            self.accepts.setdefault(node, []).append(atom)
         else:
             self._insert_core(self._companion(node), tokens[at:], atom)
 
-    def _trie_child(self, node: int, class_: int) -> int:
-        child = len(self.children)
+    def _trie_child(self, node: int, key: int) -> int:
+        child = len(self.parents)
         if child >= STATES:
             raise CompileError(
                 f"the paths need more than {STATES:,} states",
@@ -134,14 +135,14 @@ class Patterns:
                 limit=STATES,
                 found=child,
             )
-        self.children[node][class_] = child
-        self.children.append({})
-        self.companions.append(-1)
-        self.accepts.append([])
+        self.edges[key] = child
+        self.parents.append(node)
+        self.letters.append(key & 0xFF)
+        self.depths.append(self.depths[node] + 1)
         return child
 
     def _companion(self, node: int) -> int:
-        if self.companions[node] < 0:
+        if node not in self.companions:
             self.companions[node] = self._node()
         return self.companions[node]
 

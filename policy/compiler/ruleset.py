@@ -5,7 +5,9 @@ Offsets inside a ruleset are indices into `words`; `agent.kernel` writes the arr
 """
 
 import hashlib
-from dataclasses import astuple, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import msgpack
@@ -87,10 +89,10 @@ class Ruleset:
                 "format": FORMAT,
                 "automaton": self.automaton.astype("<u4").tobytes(),
                 "words": self.words.astype("<u4").tobytes(),
-                "profiles": [astuple(profile) for profile in self.profiles],
+                "profiles": [_members(ProfileTable)(profile) for profile in self.profiles],
                 "addresses": self.addresses,
                 "credentials": self.credentials,
-                "rules": [astuple(rule) for rule in self.rules],
+                "rules": [_members(RuleReference)(rule) for rule in self.rules],
             }
         )
         return hashlib.sha256(body).digest() + bytes(body)
@@ -105,16 +107,16 @@ class Ruleset:
         """
         if len(data) < _DIGEST or hashlib.sha256(data[_DIGEST:]).digest() != data[:_DIGEST]:
             raise RulesetFormatError("the bytes of a ruleset are damaged: their digest does not fit")
-        fields = msgpack.unpackb(data[_DIGEST:], use_list=False, strict_map_key=True)
-        if fields.get("format") != FORMAT:
-            raise RulesetFormatError(f"found a ruleset of format {fields.get('format')}, required: {FORMAT}")
+        found = msgpack.unpackb(data[_DIGEST:], use_list=False, strict_map_key=True)
+        if found.get("format") != FORMAT:
+            raise RulesetFormatError(f"found a ruleset of format {found.get('format')}, required: {FORMAT}")
         return Ruleset(
-            automaton=np.frombuffer(fields["automaton"], "<u4").reshape(-1, 2),
-            words=np.frombuffer(fields["words"], "<u4"),
-            profiles=tuple(ProfileTable(*profile) for profile in fields["profiles"]),
-            addresses=fields["addresses"],
-            credentials=fields["credentials"],
-            rules=tuple(_reference(*rule) for rule in fields["rules"]),
+            automaton=np.frombuffer(found["automaton"], "<u4").reshape(-1, 2),
+            words=np.frombuffer(found["words"], "<u4"),
+            profiles=tuple(ProfileTable(*profile) for profile in found["profiles"]),
+            addresses=found["addresses"],
+            credentials=found["credentials"],
+            rules=tuple(_reference(*rule) for rule in found["rules"]),
         )
 
 
@@ -125,6 +127,10 @@ _DIGEST = 32
 
 class RulesetFormatError(ValueError):
     """Bytes that are not a ruleset of this version."""
+
+
+def _members(kind: type) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(field.name for field in fields(kind)))
 
 
 def _reference(policy: str, rule: str, class_: str, action: str, mode: str, *rest: Any) -> RuleReference:

@@ -44,7 +44,7 @@ class Automaton:
         levels: Begin of each depth of the trie among the states, and the end of the last; core states come first.
         defaults: State for every class without an edge; int64, shape (states,).
         first: Begin of each state's edges, and the end of the last; int64, shape (states + 1,).
-        edge_classes, edge_targets: int64, shape (edges,).
+        edge_classes, edge_targets: By state, then class; int64, shape (edges,).
         accepts: Index into `signatures` for each state; int64, shape (states,).
         signatures: Sets of atoms, sorted; the first is the empty one.
         classes: Number of byte classes; they are 1 … classes.
@@ -208,6 +208,22 @@ def _join_needs(parts: Sequence[Mapping[Place, int] | None]) -> dict[Place, int]
     return joined
 
 
+@dataclass(frozen=True, slots=True)
+class _Trie:
+    """
+    The trie's nodes that are states, breadth first.
+
+    Attributes:
+        nodes: int64, shape (states,).
+        sets: Number of the core set that goes with each; int64, shape (states,).
+        levels: Begin of each depth among them, and the end.
+    """
+
+    nodes: NDArray[np.int64]
+    sets: NDArray[np.int64]
+    levels: tuple[int, ...]
+
+
 def determinise(patterns: Patterns, precedence: Precedence) -> Automaton:
     """
     The deterministic automaton of patterns.
@@ -217,103 +233,117 @@ def determinise(patterns: Patterns, precedence: Precedence) -> Automaton:
         CompileError: Core and trie together would.
     """
     core = _Core(patterns, precedence)
-    order, levels, sets = _walk_trie(patterns, precedence, core)
-    number = len(core.defaults)
-    while number < len(core.sets):
-        core.complete(number)
-        number += 1
-    if len(core.sets) + len(order) > STATES:
-        found = len(core.sets) + len(order)
+    trie = _walk_trie(patterns, precedence, core)
+    while len(core.defaults) < len(core.sets):
+        core.complete(len(core.defaults))
+    found = len(core.sets) + len(trie.nodes)
+    if found > STATES:
         hint = "join paths of one directory into `DIR/**`, or split the policy between scopes"
         raise CompileError(f"the paths need more than {STATES:,} states", hint=hint, limit=STATES, found=found)
-    return _assemble(patterns, core, order, levels, sets)
+    return _assemble(patterns, core, trie)
 
 
-def _walk_trie(patterns: Patterns, precedence: Precedence, core: _Core) -> tuple[list[int], list[int], dict[int, int]]:
+def _walk_trie(patterns: Patterns, precedence: Precedence, core: _Core) -> _Trie:
     """
-    Trie nodes breadth first, where each depth begins, and the core set that goes with each node.
+    The core set that goes with each node of the trie, which the name read so far determines.
 
     What lies below a node and is hidden there for ever is left out: the core alone goes on.
     """
     needs = _trie_needs(patterns, precedence, core.needs)
-    companions, closure = patterns.companions, core.closure
-    sets = {0: core.intern(closure(companions[0])) if companions[0] >= 0 else core.empty}
-    order, levels, depth = [0], [0], [0]
-    while depth:
-        following = []
-        for node in depth:
-            here = sets[node]
-            while here >= len(core.defaults):
-                core.complete(len(core.defaults))
-            table, default = core.table[here], core.defaults[here]
-            for class_, child in patterns.children[node].items():
-                target = table.get(class_, default)
-                companion = companions[child]
-                if companion >= 0:
-                    target = core.intern(core.sets[target] | closure(companion))
-                hidden = core.hidden[target]
-                if hidden and core.pointless(needs[child], hidden):
-                    continue
-                sets[child] = target
-                following.append(child)
-        levels.append(len(order))
-        order += following
-        depth = following
-    return order, levels, sets
+    parents, letters, companions = patterns.parents, patterns.letters, patterns.companions
+    order = np.argsort(np.array(patterns.depths), kind="stable")
+    sets = [-1] * len(parents)
+    for node in order.tolist():
+        above = sets[parents[node]] if node else core.empty
+        if above < 0:
+            continue
+        while above >= len(core.defaults):
+            core.complete(len(core.defaults))
+        here = core.table[above].get(letters[node], core.defaults[above]) if node else above
+        if node in companions:
+            here = core.intern(core.sets[here] | core.closure(companions[node]))
+        hidden = core.hidden[here]
+        if not (node and hidden and core.pointless(needs[node], hidden)):
+            sets[node] = here
+    found = np.array(sets, np.int64)
+    nodes = order[found[order] >= 0]
+    depths = np.array(patterns.depths)[nodes]
+    levels = np.searchsorted(depths, np.arange(depths[-1] + 2))
+    return _Trie(nodes, found[nodes], tuple(levels.tolist()))
 
 
 def _trie_needs(
     patterns: Patterns, precedence: Precedence, core_needs: Sequence[dict[Place, int] | None]
 ) -> list[dict[Place, int] | None]:
-    """What is still to be found at and below each trie node; companions are not counted, since they are in the core."""
-    if not any(precedence.hides):
-        return [None] * len(patterns.children)
-    needs: list[dict[Place, int] | None] = [_needs_of(atoms, precedence) if atoms else {} for atoms in patterns.accepts]
+    """What is still to be found at and below each trie node."""
+    needs: list[dict[Place, int] | None] = [None] * len(patterns.parents)
+    if not any(node.loops and node.accepts for node in patterns.core):
+        return needs  # nothing is hidden anywhere
+    unset: dict[Place, int] = {}
+    needs = [unset] * len(needs)
     for node in range(len(needs) - 1, -1, -1):
-        parts = [needs[node]] + [needs[child] for child in patterns.children[node].values()]
-        if patterns.companions[node] >= 0:
-            parts.append(core_needs[patterns.companions[node]])
-        if len(parts) > 1:
-            needs[node] = parts[1] if len(parts) == 2 and parts[0] == {} else _join_needs(parts)
+        if node in patterns.accepts:
+            needs[node] = _join_needs([needs[node], _needs_of(patterns.accepts[node], precedence)])
+        if node in patterns.companions:
+            needs[node] = _join_needs([needs[node], core_needs[patterns.companions[node]]])
+        parent = patterns.parents[node]
+        needs[parent] = needs[node] if needs[parent] is unset else _join_needs([needs[parent], needs[node]])
     return needs
 
 
-def _assemble(
-    patterns: Patterns, core: _Core, order: Sequence[int], levels: Sequence[int], sets: Mapping[int, int]
-) -> Automaton:
-    """Number core states first and then the trie's, and lay out edges."""
-    base = len(core.sets)
-    state = {node: base + at for at, node in enumerate(order)}
-    signatures: dict[tuple[int, ...], int] = {(): 0}
-    accepts = [signatures.setdefault(tuple(sorted(core.accepts(at))), len(signatures)) for at in range(base)]
-    core_accepts = [core.accepts(at) for at in range(base)]
-    defaults = list(core.defaults)
-    counts: list[int] = [len(table) for table in core.table]
-    classes: list[int] = [class_ for table in core.table for class_ in table]
-    targets: list[int] = [target for table in core.table for target in table.values()]
-    for node in order:
-        here = sets[node]
-        edges = core.table[here]
-        children = patterns.children[node]
-        if children:
-            edges = {**edges, **{class_: state[child] for class_, child in children.items() if child in state}}
-        defaults.append(core.defaults[here])
-        counts.append(len(edges))
-        classes.extend(edges)
-        targets.extend(edges.values())
-        own = patterns.accepts[node]
-        signature = tuple(sorted({*own, *core_accepts[here]})) if own else None
-        accepts.append(accepts[here] if signature is None else signatures.setdefault(signature, len(signatures)))
-    first = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=first[1:])
+def _assemble(patterns: Patterns, core: _Core, trie: _Trie) -> Automaton:
+    """Number core states first and then the trie's, and lay out edges by state and class."""
+    base, size = len(core.sets), len(core.sets) + len(trie.nodes)
+    state = np.full(len(patterns.parents), -1, np.int64)
+    state[trie.nodes] = np.arange(base, size)
+    keys, targets = _edges(patterns, core, trie, state)
+    owners, defaults = keys >> 8, np.array(core.defaults, np.int64)
+    first = np.searchsorted(owners, np.arange(size + 1))
+    accepts, signatures = _accepts(patterns, core, trie)
     return Automaton(
-        start=state[0],
-        levels=tuple(base + at for at in levels),
-        defaults=np.array(defaults, np.int64),
-        first=first,
-        edge_classes=np.array(classes, np.int64),
-        edge_targets=np.array(targets, np.int64),
-        accepts=np.array(accepts, np.int64),
-        signatures=tuple(signatures),
+        start=base,
+        levels=tuple(base + at for at in trie.levels),
+        defaults=np.concatenate((defaults, defaults[trie.sets])),
+        first=first.astype(np.int64),
+        edge_classes=keys & 0xFF,
+        edge_targets=targets,
+        accepts=accepts,
+        signatures=signatures,
         classes=patterns.classes.count,
     )
+
+
+def _edges(
+    patterns: Patterns, core: _Core, trie: _Trie, state: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(state << 8 | class) and target of every edge, sorted; a trie node has its set's edges but for its children."""
+    counts = np.array([len(table) for table in core.table], np.int64)
+    letters = np.array([class_ for table in core.table for class_ in table], np.int64)
+    targets = np.array([target for table in core.table for target in table.values()], np.int64)
+    begins = np.cumsum(counts) - counts
+    sets = np.concatenate((np.arange(len(counts)), trie.sets))
+    repeats = counts[sets]
+    owners = np.repeat(np.arange(len(sets)), repeats)
+    source = (
+        np.repeat(begins[sets], repeats) + np.arange(len(owners)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    )
+    inherited = owners << 8 | letters[source]
+    below = trie.nodes[1:]
+    own = state[np.array(patterns.parents)[below]] << 8 | np.array(patterns.letters)[below]
+    kept = ~np.isin(inherited, own)
+    keys = np.concatenate((inherited[kept], own))
+    order = np.argsort(keys, kind="stable")
+    return keys[order], np.concatenate((targets[source][kept], state[below]))[order]
+
+
+def _accepts(patterns: Patterns, core: _Core, trie: _Trie) -> tuple[NDArray[np.int64], tuple[tuple[int, ...], ...]]:
+    """The signature of each state, and the signatures."""
+    signatures: dict[tuple[int, ...], int] = {(): 0}
+    matched = [core.accepts(at) for at in range(len(core.sets))]
+    of = [signatures.setdefault(tuple(sorted(one)), len(signatures)) for one in matched]
+    found = np.concatenate((np.array(of, np.int64), np.array(of, np.int64)[trie.sets]))
+    for at, node in enumerate(trie.nodes.tolist()):
+        if node in patterns.accepts:
+            signature = tuple(sorted({*patterns.accepts[node], *matched[trie.sets[at]]}))
+            found[len(of) + at] = signatures.setdefault(signature, len(signatures))
+    return found, tuple(signatures)

@@ -9,6 +9,7 @@ empty, none `.` or `..`, no NUL, and the root is `/`.
 import re
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 
 #: Longest pattern, in bytes; a name the kernel can produce has at most 4,095.
 LENGTH_MAX = 4096
@@ -18,6 +19,10 @@ ALTERNATIVES_MAX = 512
 NESTING_MAX = 8
 
 _SPECIAL = "*?[]{},\\-!^"
+#: Text that stands for itself.
+_LITERAL = re.compile(r"[^*?\[\]{}\\]*")
+_PIECE = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\*\*?|.", re.DOTALL)
+_STARS = re.compile(r"\*+")
 _MERGED = re.compile(r"/(bin|sbin|lib|lib32|lib64|libx32|lib\*)(?=/|$)")
 _VAR_RUN = re.compile(r"/var/run(?=/|$)")
 
@@ -90,7 +95,13 @@ def alternatives(pattern: str) -> tuple[str, ...]:
         GlobError: As `parse`.
     """
     _check_text(pattern)
-    expanded = ["".join(piece.text for piece in one) for one in _expand(_lex(pattern))]
+    if _LITERAL.fullmatch(pattern):
+        _check_alternative(pattern, pattern)
+        return (pattern, *_merged(pattern))
+    pieces = _expand(_lex(pattern))
+    if any(one.kind == next_.kind == "star" for alternative in pieces for one, next_ in pairwise(alternative)):
+        raise GlobError(f"the braces of pattern `{pattern}` put stars beside each other", "write the alternatives out")
+    expanded = ["".join(piece.text for piece in one) for one in pieces]
     for text in expanded:
         _check_alternative(text, pattern)
     return tuple(dict.fromkeys(name for text in expanded for name in (text, *_merged(text))))
@@ -147,7 +158,7 @@ def _lexeme(pattern: str, at: int) -> _Lexeme:
         case "]":
             raise GlobError(f"pattern `{pattern}` has a `]` without its `[`", "write `\\]` for the character itself")
         case "*":
-            run = re.compile(r"\*+").match(pattern, at)
+            run = _STARS.match(pattern, at)
             stars = run.group() if run else "*"
             if len(stars) > 2:
                 raise GlobError(
@@ -261,6 +272,8 @@ def _braces(lexemes: list[_Lexeme], at: int, depth: int) -> tuple[list[list[_Lex
 
 def _tokens(text: str) -> tuple[Token, ...]:
     """The tokens of a pattern without braces."""
+    if _LITERAL.fullmatch(text):
+        return tuple(text.encode())
     tokens: list[Token] = []
     pieces = _relex(text)
     at = 0
@@ -276,13 +289,7 @@ def _tokens(text: str) -> tuple[Token, ...]:
 
 def _relex(text: str) -> list[str]:
     """Lexemes of a pattern without braces: a brace or comma left in it is a character."""
-    pieces, at = [], 0
-    while at < len(text):
-        match = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\*\*?|.", re.DOTALL).match(text, at)
-        piece = match.group() if match else text[at]
-        pieces.append(piece)
-        at += len(piece)
-    return pieces
+    return _PIECE.findall(text)
 
 
 def _token(piece: str, whole: bool, last: bool) -> Token | bytes:

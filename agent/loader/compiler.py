@@ -98,7 +98,7 @@ class Bcc:
         except (ImportError, OSError) as error:
             return error
         try:
-            bpf = BPF(text=text.encode(), cflags=[flag.encode() for flag in flags], allow_rlimit=False)
+            bpf = BPF(text=text.encode(), cflags=list(flags), allow_rlimit=False)
             names = [lib.bpf_function_name(bpf.module, i) for i in range(lib.bpf_num_functions(bpf.module))]
             functions = {name.decode(): bpf.dump_func(name) for name in sorted(names)}
             bpf.cleanup()

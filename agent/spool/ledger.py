@@ -30,6 +30,7 @@ class RingLedger:
 class Ledger:
     """
     Attributes:
+        spool_id: Names this spool, for good: numbers of another one mean other batches.
         next_number: Of the next batch.
         came: Events ever appended.
         floor: Number up to which batches are done with: acknowledged or dropped.
@@ -39,6 +40,7 @@ class Ledger:
         rings: By ring number; of the last boot only.
     """
 
+    spool_id: str
     next_number: int
     came: int = 0
     floor: int = 0
@@ -73,16 +75,25 @@ class Ledger:
         rings = {
             number: (r.boot_id, r.identity, r.base, r.end, r.spooled, r.rejected) for number, r in self.rings.items()
         }
-        return (self.next_number, self.came, self.floor, self.floor_events, self.out, self.dropped, rings)
+        return (
+            self.spool_id,
+            self.next_number,
+            self.came,
+            self.floor,
+            self.floor_events,
+            self.out,
+            self.dropped,
+            rings,
+        )
 
 
 def ledger_of(content: Any) -> Ledger:
     """The inverse of `Ledger.content`. Raises ValueError."""
     try:
-        *numbers, dropped, rings = content
+        spool_id, *numbers, dropped, rings = content
         next_number, came, floor, floor_events, out = map(int, numbers)
         entries = {int(ring): _ring_of(*fields) for ring, fields in rings.items()}
-        return Ledger(next_number, came, floor, floor_events, out, dict(dropped), entries)
+        return Ledger(str(spool_id), next_number, came, floor, floor_events, out, dict(dropped), entries)
     except (TypeError, ValueError, AttributeError, LookupError) as error:
         raise ValueError(f"ledger: {error}") from error
 

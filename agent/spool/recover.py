@@ -5,6 +5,7 @@ The ledger comes from the newest segment whose beginning can be read, and what f
 no frame is cut off; numbers that may have been in it are never given out again.
 """
 
+import secrets
 import time
 from dataclasses import dataclass
 
@@ -42,7 +43,7 @@ def recover(files: Files) -> Recovered:
     segments = [Segment(files, name) for name in segment_names(files.names())]
     heads = [_head(segment) for segment in segments]
     newest = max((at for at, head in enumerate(heads) if head is not None), default=0)
-    ledger = (heads[newest] if heads else None) or Ledger(0)
+    ledger = (heads[newest] if heads else None) or Ledger(secrets.token_hex(8), 0)
     ends = [_replay(segment, ledger) for segment in segments[newest:]]
     _bound(segments[: newest + 1], heads)
     while ends and ends[-1] == 0:

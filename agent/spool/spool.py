@@ -43,6 +43,7 @@ class Spool:
             raise SpoolError("open", error) from error
         self._segments, self._ledger = recovered.segments, recovered.ledger
         self.torn = recovered.torn
+        self._forgotten: dict[int, str] = {}
         self._broken = False
         self._ordinal = max((segment.ordinal for segment in self._segments), default=0)
 
@@ -211,6 +212,11 @@ class Spool:
     # ---- out ---------------------------------------------------------------------------------------------------------
 
     @property
+    def identity(self) -> str:
+        """Names this spool, for good; one that is made anew has another."""
+        return self._ledger.spool_id
+
+    @property
     def next_number(self) -> int:
         """Number that the next batch will have."""
         with self._state:
@@ -232,6 +238,9 @@ class Spool:
                 while at < len(segment.load()) and max_bytes > 0:
                     stored = self._stored(segment, at)
                     if stored is None:
+                        continue
+                    if stored.number in self._forgotten:
+                        at += 1
                         continue
                     found.append(stored)
                     max_bytes -= len(stored.payload)
@@ -263,13 +272,14 @@ class Spool:
         boot_id, ring, *_, payload = frames.content(body)
         return Stored(number, boot_id, ring, events, payload)
 
-    def forget(self, number: int) -> None:
-        """A batch that is whole but means nothing: count it as one that cannot be read."""
+    def forget(self, number: int, reason: str) -> None:
+        """Nobody can or will take this batch: read it no more, and count it as dropped when its turn has come."""
         with self._state:
-            for segment in self._segments:
-                at = segment.load().at(number) if segment.first <= number <= segment.last else 0
-                if segment.first <= number <= segment.last and segment.load().numbers[at : at + 1].tolist() == [number]:
-                    segment.load().remove(at)
+            self._forgotten[number] = reason
+            floor = self._ledger.floor
+        earlier = self.read(floor + 1, 1)
+        if not earlier or earlier[0].number > number:
+            self.acknowledge(number)
 
     def acknowledge(self, number: int) -> int:
         """
@@ -299,7 +309,10 @@ class Spool:
         ledger, index, out = self._ledger, segment.load(), 0
         for at in range(index.after(ledger.floor), index.after(number)):
             ledger.drop("spool-corrupt", index.befores[at] - ledger.floor_events)
-            out += index.events[at]
+            if reason := self._forgotten.pop(index.numbers[at], ""):
+                ledger.drop(reason, index.events[at])
+            else:
+                out += index.events[at]
             ledger.floor_events = index.befores[at] + index.events[at]
         if number >= segment.last:
             ledger.drop("spool-corrupt", segment.after - ledger.floor_events)

@@ -25,6 +25,9 @@ PING_EVERY, PING_TIMEOUT = 2000, 2000
 #: Bytes of one message: a policy of the largest size allowed fits.
 MESSAGE_MAX = 16 << 20
 
+#: Trailing metadata of a call that was ended because of one batch: its number.
+REJECTED_BATCH = "ringfence-rejected-batch"
+
 _T = TypeVar("_T")
 
 _SERVICE = stream_pb2.DESCRIPTOR.services_by_name["StreamService"]
@@ -44,7 +47,16 @@ _OPTIONS: list[tuple[str, Any]] = [
 
 
 class LinkError(Exception):
-    """The connection cannot be made, or has ended; the text is printable."""
+    """
+    The connection cannot be made, or has ended; the text is printable.
+
+    Attributes:
+        rejected: Number of the batch that the collector will not have, if that is why; else 0.
+    """
+
+    def __init__(self, text: str, rejected: int = 0) -> None:
+        super().__init__(text)
+        self.rejected = rejected
 
 
 class Link(Protocol):
@@ -72,7 +84,7 @@ class GrpcLink:
     async def receive(self) -> ConnectResponse:
         data = await _own(self._call.read(), None)
         if not isinstance(data, bytes):
-            raise LinkError(await self._why())
+            raise LinkError("the collector ended the call")
         try:
             return ConnectResponse.FromString(data)
         except DecodeError as error:
@@ -81,11 +93,6 @@ class GrpcLink:
     async def close(self) -> None:
         self._call.cancel()
         await self._channel.close(None)
-
-    async def _why(self) -> str:
-        """What the collector said when it ended the call."""
-        code, details = await self._call.code(), await self._call.details() or ""
-        return f"the collector ended the call: {_name(code)} {printable(details.encode())}".strip()
 
 
 async def connect(settings: UplinkSettings) -> GrpcLink:
@@ -109,11 +116,13 @@ async def _own(waited: Awaitable[_T], timeout: float | None) -> _T:
         raise LinkError(f"the collector took nothing for {timeout:.0f} s") from error
     except grpc.aio.AioRpcError as error:
         details = printable((error.details() or "").encode())
-        raise LinkError(f"{_name(error.code())}: {details}") from error
+        code = error.code().name.lower().replace("_", "-")
+        raise LinkError(f"{code}: {details}", _rejected(error)) from error
     except asyncio.InvalidStateError as error:
         raise LinkError("the call has ended") from error
 
 
-def _name(code: grpc.StatusCode) -> str:
-    """`UNAVAILABLE` is `unavailable`."""
-    return code.name.lower().replace("_", "-")
+def _rejected(error: grpc.aio.AioRpcError) -> int:
+    """Number of the batch that the call was ended for; 0: none."""
+    found = [str(value) for key, value in error.trailing_metadata() or () if key == REJECTED_BATCH]
+    return int(found[0]) if found and found[0].isdecimal() else 0

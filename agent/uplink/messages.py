@@ -5,8 +5,14 @@ from ringfence.v1.stream_pb2 import Batch, Columns, ConnectRequest, RuleReferenc
 from agent.events.batch import EventBatch, unpack
 
 
-def batch_message(payload: bytes, number: int) -> ConnectRequest:
-    """Raises BatchError if the payload is no batch."""
+def batch_message(payload: bytes, number: int, node: str) -> ConnectRequest:
+    """
+    Args:
+        node: What this node is called now: a stream carries no other, even if the batch is from before it was renamed.
+
+    Raises:
+        BatchError: The payload is no batch.
+    """
     batch = unpack(payload)
     rules = [
         RuleReference(
@@ -21,7 +27,7 @@ def batch_message(payload: bytes, number: int) -> ConnectRequest:
         for rule in batch.rules
     ]
     message = Batch(
-        node=batch.node,
+        node=node,
         boot_id=batch.boot_id,
         number=number,
         columns=_columns(batch),

@@ -22,20 +22,26 @@ from agent.uplink.settings import Identity
 WINDOW = 4 << 20
 #: Seconds without an acknowledgement while batches are in flight until the peer counts as dead.
 ACKNOWLEDGE_TIMEOUT = 10.0
+#: Seconds that a collector which takes no more has to say why.
+LAST_WORDS = 0.5
 #: Bytes read from the spool at once.
 CHUNK = 256 << 10
+#: Why batches are dropped here: their payload is none, or the collector will not have them.
+UNREADABLE, REJECTED = "batch-unreadable", "collector-rejected"
 
 
 class Source(Protocol):
     """What the uplink uses of the spool."""
 
     @property
+    def identity(self) -> str: ...
+    @property
     def floor(self) -> int: ...
     @property
     def next_number(self) -> int: ...
     def read(self, number: int, max_bytes: int) -> list[Stored]: ...
     def acknowledge(self, number: int) -> int: ...
-    def forget(self, number: int) -> None: ...
+    def forget(self, number: int, reason: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ class Session:
         self._give = give
         self._next_message = next_message
         self._awake = awake
+        self._node = ""
         self._next = 0
         self._shift = 0
         self._in_flight: deque[_InFlight] = deque()
@@ -88,7 +95,14 @@ class Session:
 
     async def begin(self, identity: Identity) -> None:
         """Hello and welcome: find out what the collector has. Raises LinkError."""
-        hello = Hello(node=identity.node, boot_id=identity.boot_id, version=identity.version, kernel=identity.kernel)
+        hello = Hello(
+            node=identity.node,
+            boot_id=identity.boot_id,
+            version=identity.version,
+            kernel=identity.kernel,
+            spool_id=self._spool.identity,
+        )
+        self._node = identity.node
         await self._link.send(ConnectRequest(hello=hello))
         try:
             response = await asyncio.wait_for(self._link.receive(), CONNECT_TIMEOUT)
@@ -112,16 +126,26 @@ class Session:
         self._next = self._spool.floor + 1
 
     async def run(self) -> None:
-        """Until the connection ends. Raises LinkError."""
-        tasks = [asyncio.create_task(self._send()), asyncio.create_task(self._receive())]
+        """Until the connection ends. Raises LinkError; a batch that the collector will not have is dropped first."""
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await self._both_ways()
+        except LinkError as error:
+            if error.rejected - self._shift in {batch.number for batch in self._in_flight}:
+                self._spool.forget(error.rejected - self._shift, REJECTED)
+            raise
+
+    async def _both_ways(self) -> None:
+        """Sending and receiving, until one of them ends; why is told best by the receiver."""
+        receiver = asyncio.create_task(self._receive())
+        sender = asyncio.create_task(self._send())
+        try:
+            await asyncio.wait([receiver, sender], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([receiver], timeout=LAST_WORDS)
+            (receiver if receiver.done() else sender).result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            receiver.cancel()
+            sender.cancel()
+            await asyncio.gather(receiver, sender, return_exceptions=True)
 
     async def _send(self) -> None:
         while True:
@@ -138,9 +162,9 @@ class Session:
         for batch in stored:
             self._next = batch.number + 1
             try:
-                message = batch_message(batch.payload, batch.number + self._shift)
+                message = batch_message(batch.payload, batch.number + self._shift, self._node)
             except BatchError:
-                self._spool.forget(batch.number)
+                self._spool.forget(batch.number, UNREADABLE)
                 continue
             if not self._in_flight:
                 self._progress = asyncio.get_running_loop().time()

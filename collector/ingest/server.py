@@ -52,6 +52,10 @@ async def serve(service: StreamService, host: str, port: int, tls: MutualTls | N
             ("grpc.max_concurrent_streams", 16),
             ("grpc.keepalive_time_ms", 20_000),
             ("grpc.keepalive_timeout_ms", 10_000),
+            # Nodes ping an idle stream every two seconds to notice that we are gone; gRPC takes that for an attack.
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 500),
+            ("grpc.http2.max_ping_strikes", 0),
+            ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.so_reuseport", 0),
         )
     )

@@ -25,6 +25,7 @@ from agent.spool.spool import Spool
 from agent.spool.types import SpoolLimits
 from agent.uplink.messages import batch_message
 from tests.support.fake_ring import FakeRing, event, write_long
+from tests.support.kernel_ring import BpfRefusedError, KernelRing
 from tests.support.node import context
 
 SIZE = 8 << 20
@@ -89,6 +90,39 @@ def rates(endless: Endless, sink: Spool | Nowhere, events: int) -> str:
     return f"{clock:10,.0f} events/s by the clock, {used:10,.0f} by processor time"
 
 
+class Kernel:
+    """A ring of the kernel, filled by a BPF program."""
+
+    def __init__(self) -> None:
+        self.ring = KernelRing(SIZE, event(b"/srv/www/index.html", exe=b"/usr/sbin/nginx"))
+        self.memory = self.ring.map()
+        self.count = 0
+
+    def fill(self) -> float:
+        """Seconds it took the kernel."""
+        clock = time.perf_counter()
+        self.ring.write(SIZE // 520)
+        self.count = (self.memory.producer() - self.memory.consumer()) // 520
+        return time.perf_counter() - clock
+
+
+def drain_kernel(spool: Spool, events: int) -> str:
+    """Events a second of the reader; the time in which the program fills the ring is not counted."""
+    kernel, done, clock, used, writing = Kernel(), 0, 0.0, 0.0, 0.0
+    pump = Pump({0: RingReader(kernel.memory)}, context(), spool, lambda: None)
+    while done < events:
+        writing += kernel.fill()
+        began, cpu = time.perf_counter(), time.process_time()
+        while pump.drain():
+            pass
+        clock, used = clock + time.perf_counter() - began, used + time.process_time() - cpu
+        done += kernel.count
+    pump.close()
+    kernel.ring.close()
+    rate = f"{done / clock:10,.0f} events/s by the clock, {done / used:10,.0f} by processor time"
+    return f"{rate} (written at {done / writing:,.0f}/s)"
+
+
 def steps(endless: Endless) -> None:
     """Nanoseconds an event of each step."""
     endless.again()
@@ -109,7 +143,7 @@ def steps(endless: Endless) -> None:
         unpack(payload)
     show("unpack", clock, endless.count)
     clock = time.process_time()
-    messages = [batch_message(payload, 1).SerializeToString() for payload in packed]
+    messages = [batch_message(payload, 1, "web-1").SerializeToString() for payload in packed]
     show("to message (unpack included)", clock, endless.count)
     print(f"  bytes an event: spooled {sum(map(len, packed)) / endless.count:.0f}, sent", end=" ")
     print(f"{sum(map(len, messages)) / endless.count:.0f}")
@@ -143,6 +177,10 @@ def main() -> None:
             end=" ",
         )
         print(f"{account.dropped}")
+        try:
+            print(f"  the same, a ring of the kernel          {drain_kernel(spool, arguments.events)}")
+        except BpfRefusedError as error:
+            print(f"  a ring of the kernel: not measured, {error}")
         spool.close()
     print(f"  ring → packed batch, nothing written   {rates(endless, Nowhere(), arguments.events)}")
     steps(endless)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import grpc
 import grpc.aio
 from ringfence.v1 import stream_pb2_grpc
 from ringfence.v1.stream_pb2 import (
@@ -41,6 +42,7 @@ class FakeCollector(stream_pb2_grpc.StreamServiceServicer):
         self.hellos: list[Any] = []
         self.acknowledges = True
         self.acks = 1
+        self.rejects: set[int] = set()
         self.last_stored: int | None = None
         self.extra: list[ConnectResponse] = []
         self.changed = asyncio.Condition()
@@ -70,9 +72,7 @@ class FakeCollector(stream_pb2_grpc.StreamServiceServicer):
 
         await asyncio.wait_for(wait(), timeout)
 
-    async def Connect(
-        self, requests: AsyncIterator[ConnectRequest], context: Any
-    ) -> AsyncIterator[ConnectResponse]:
+    async def Connect(self, requests: AsyncIterator[ConnectRequest], context: Any) -> AsyncIterator[ConnectResponse]:
         async for request in requests:
             kind = request.WhichOneof("message")
             if kind == "hello":
@@ -82,6 +82,9 @@ class FakeCollector(stream_pb2_grpc.StreamServiceServicer):
                 for response in self.extra:
                     yield response
             elif kind == "batch":
+                if request.batch.number in self.rejects:
+                    metadata = (("ringfence-rejected-batch", str(request.batch.number)),)
+                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "it is none", metadata)
                 self._store(request.batch)
                 for _ in range(self.acks if self.acknowledges else 0):
                     yield ConnectResponse(acknowledge=Acknowledge(number=request.batch.number))

@@ -244,14 +244,27 @@ def test_files_that_are_not_ours_stay(tmp_path):
     assert Path(tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_a_forgotten_batch_is_counted_as_unreadable():
-    """A batch that means nothing to its reader is not sent, not stuck, and not lost silently."""
+def test_a_forgotten_batch_is_counted():
+    """A batch that nobody takes is not sent, not stuck, and not lost silently."""
     spool, numbers = filled(Disk(), 5)
-    spool.forget(numbers[2])
+    spool.forget(numbers[2], "collector-rejected")
 
     assert contents(spool) == [0, 1, 3, 4]
-    spool.acknowledge(numbers[-1])
-    assert spool.account().dropped == {"spool-corrupt": 1}
+    assert spool.floor < numbers[0]
+    spool.acknowledge(numbers[3])
+    assert spool.account().dropped == {"collector-rejected": 1}
+    spool.forget(numbers[4], "collector-rejected")
+    account = spool.account()
+    assert (account.came, account.out, account.pending, account.dropped) == (5, 3, 0, {"collector-rejected": 2})
+
+
+def test_a_spool_has_a_name_of_its_own():
+    """It keeps its name over restarts; a new one has another."""
+    disk = Disk()
+    spool, _ = filled(disk, 30)
+
+    assert spool.identity == Spool(disk.after_kill(), LIMITS).identity
+    assert spool.identity != Spool(Disk(), LIMITS).identity
 
 
 def test_a_ring_is_read_on_behind_what_is_spooled():

@@ -5,7 +5,7 @@ misbehave.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ class Node:
         return self.outcome
 
 
-def scenario(story: Callable[[Node, FakeCollector], Awaitable[None]], **facts: object) -> None:
+def scenario(story: Callable[[Node, FakeCollector], Awaitable[None]], who: Identity = WHO, **facts: object) -> None:
     """Run a story of a node and a collector that is listening."""
 
     async def run() -> None:
@@ -85,7 +85,7 @@ def scenario(story: Callable[[Node, FakeCollector], Awaitable[None]], **facts: o
         for name, value in facts.items():
             setattr(collector, name, value)
         await collector.start()
-        node.uplink = Uplink(UplinkSettings(f"127.0.0.1:{collector.port}"), WHO, node.spool, node.handle)
+        node.uplink = Uplink(UplinkSettings(f"127.0.0.1:{collector.port}"), who, node.spool, node.handle)
         task = asyncio.create_task(node.uplink.run())
         try:
             await asyncio.wait_for(story(node, collector), 20)
@@ -422,7 +422,34 @@ def test_a_batch_that_means_nothing_is_passed_over(kind):
         node.spool.append([Drained(b"\xc1" if kind == "unreadable" else b"\x97\x63", 4, 10)])
         node.violate(2)
         await settled(acknowledged(node))
-        assert node.spool.account().dropped == {"spool-corrupt": 4}
+        assert node.spool.account().dropped == {"batch-unreadable": 4}
         assert len(collector.events) == 2
 
     scenario(story)
+
+
+def test_a_batch_the_collector_will_not_have():
+    """It is dropped and counted, what was in flight beside it is sent again, and nothing is stuck."""
+
+    async def story(node: Node, collector: FakeCollector) -> None:
+        numbers = [node.violate(n)[0] for n in (1, 2, 3)]
+        collector.rejects.add(numbers[1])
+        await settled(acknowledged(node))
+        assert node.spool.account().dropped == {"collector-rejected": 2}
+        assert node.spool.account().out == 4
+        assert sorted(collector.batches) == [numbers[0], numbers[2]]
+        assert node.uplink.hop().balances
+
+    scenario(story)
+
+
+def test_a_node_that_was_renamed():
+    """Batches from before are sent under the name that the stream has."""
+
+    async def story(node: Node, collector: FakeCollector) -> None:
+        node.violate()
+        await settled(acknowledged(node))
+        assert {"renamed"} == {batch.node for batch in collector.batches.values()} == {collector.hellos[0].node}
+        assert collector.hellos[0].spool_id == node.spool.identity
+
+    scenario(story, replace(WHO, node="renamed"))

@@ -17,16 +17,8 @@ _MAP_CREATE, _PROGRAM_LOAD, _TEST_RUN = 0, 5, 10
 _RINGBUF, _SOCKET_FILTER = 27, 1
 _CALL_NUMBERS = {"x86_64": 321, "aarch64": 280}
 
-_STORE_DW, _STORE_R_DW, _MOVE_R, _MOVE_K, _ADD_K, _LOAD_MAP, _CALL, _EXIT = (
-    0x7A,
-    0x7B,
-    0xBF,
-    0xB7,
-    0x07,
-    0x18,
-    0x85,
-    0x95,
-)
+_STORE_W, _STORE_DW, _STORE_R_DW = 0x62, 0x7A, 0x7B
+_MOVE_R, _MOVE_K, _ADD_K, _LOAD_MAP, _CALL, _EXIT = 0xBF, 0xB7, 0x07, 0x18, 0x85, 0x95
 _RINGBUF_OUTPUT, _KTIME_BOOT = 130, 125
 
 
@@ -77,17 +69,9 @@ class KernelRing:
         self.fd = _bpf(_MAP_CREATE, struct.pack("<5I", _RINGBUF, 0, 0, size, 0))
         code = ctypes.create_string_buffer(_program(self.fd, event))
         licence = ctypes.create_string_buffer(b"GPL")
-        attributes = struct.pack(
-            "<IIQQIIQI",
-            _SOCKET_FILTER,
-            (len(code) - 1) // 8,
-            ctypes.addressof(code),
-            ctypes.addressof(licence),
-            0,
-            0,
-            0,
-            0,
-        )
+        count = (len(code) - 1) // 8
+        addresses = ctypes.addressof(code), ctypes.addressof(licence)
+        attributes = struct.pack("<IIQQIIQI", _SOCKET_FILTER, count, *addresses, 0, 0, 0, 0)
         try:
             self._program = _bpf(_PROGRAM_LOAD, attributes)
         except BpfRefusedError:

@@ -1,5 +1,6 @@
 /** Calls to the collector. Every failure is a `Refused`, with words that can be shown to the person who asked. */
 import { signOut, token } from "../session.ts";
+import { visible } from "../ui/hostile.ts";
 import { isObject, Malformed, type Reader } from "./parse.ts";
 import {
   readNodes,
@@ -29,9 +30,9 @@ export class Refused extends Error {
 
 /** What is told to the person for anything that was thrown. */
 export function reason(error: unknown): string {
-  if (error instanceof Refused) return error.message;
-  if (error instanceof Malformed) return `the collector's answer was not understood: ${error.message}`;
-  return `an error of this page: ${String(error)}`;
+  if (error instanceof Refused) return visible(error.message);
+  if (error instanceof Malformed) return visible(`the collector's answer was not understood: ${error.message}`);
+  return visible(`an error of this page: ${String(error)}`);
 }
 
 export function getNodes(signal?: AbortSignal): Promise<readonly Node[]> {

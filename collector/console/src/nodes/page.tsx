@@ -29,7 +29,7 @@ export function NodesPage({ name }: { name: string | undefined }): ReactNode {
 
 function NodeTable({ nodes: items, chosen }: { nodes: readonly Node[]; chosen: string | undefined }): ReactNode {
   return (
-    <section className="panel wide all-nodes" aria-label="All nodes">
+    <section className="panel wide roomy" aria-label="All nodes">
       <table>
         <thead>
           <tr>

@@ -53,7 +53,7 @@ function NodePolicies({ node, policies: live }: { node: Node; policies: readonly
 
 function PolicyTable({ policies: live }: { policies: readonly Policy[] }): ReactNode {
   return (
-    <div className="wide">
+    <div className="wide roomy">
       <table>
         <thead>
           <tr>

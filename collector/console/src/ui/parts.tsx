@@ -2,7 +2,7 @@
 import { useEffect, useId, useRef, type ComponentProps, type MouseEvent, type ReactNode } from "react";
 import { navigate } from "../router.ts";
 import { moment } from "./format.ts";
-import { segments, shorten, splitTail } from "./hostile.ts";
+import { segments, shorten, splitTail, visible } from "./hostile.ts";
 
 /** A name that an attacker may have written; `most` characters are shown, all of them without it. */
 export function Name({ text, most }: { text: string; most?: number }): ReactNode {
@@ -120,7 +120,7 @@ export function Confirm({ title, action, why = "", onConfirm, onCancel, children
 /** The page's name in its heading and in the tab. */
 export function Title({ children, tab }: { children: ReactNode; tab: string }): ReactNode {
   useEffect(() => {
-    document.title = `${tab} · Ringfence`;
+    document.title = `${visible(tab)} · Ringfence`;
   }, [tab]);
   return <h1>{children}</h1>;
 }

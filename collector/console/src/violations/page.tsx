@@ -4,6 +4,7 @@ import { KEPT_MOST, policies, violations } from "../feed.ts";
 import { href, navigate, useRoute } from "../router.ts";
 import { useStore } from "../store.ts";
 import { count, duration, plural } from "../ui/format.ts";
+import { visible } from "../ui/hostile.ts";
 import { Button, Problem, Title } from "../ui/parts.tsx";
 import { CLASSES, EFFECTS } from "../ui/words.tsx";
 import type { Kept, Row } from "./buffer.ts";
@@ -185,7 +186,7 @@ function Choice({ label, value, options, onChange }: ChoiceProps): ReactNode {
       {label}
       <select value={value} onChange={(event) => onChange(event.target.value)}>
         <option value="">any</option>
-        {all.map((option) => <option key={option}>{option}</option>)}
+        {all.map((option) => <option key={option} value={option}>{visible(option)}</option>)}
       </select>
     </label>
   );

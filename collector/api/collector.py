@@ -48,6 +48,7 @@ class Collector:
         self.grpc_port = 0
         self.web_port = 0
         self.token_made = False
+        self._stopped = False
 
     async def start(self) -> None:
         """
@@ -87,7 +88,10 @@ class Collector:
             await asyncio.sleep(0.005)  # uvicorn tells by a flag only
 
     async def stop(self) -> None:
-        """Store and acknowledge what came in, end the streams, finish requests, close."""
+        """Store and acknowledge what came in, end the streams, finish requests, close. Once; later calls do nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
         self._service.shut()
         await self._grpc.stop(GRACE)
         self._hub.close()
@@ -167,7 +171,8 @@ class _Server(uvicorn.Server):
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family)
+        # With the protocol named, asyncio turns Nagle's algorithm off; without, each answer waits 40 ms for an ACK.
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except OSError as error:

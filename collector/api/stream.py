@@ -47,8 +47,8 @@ class EventStream:
         try:
             position = self._store.last_event
             yield _event("hello", {"version": self._version}, position)
-            if _is_number(last_event_id):
-                async for event in self._replay(client, int(last_event_id or 0), node, policy):
+            if (number := _number(last_event_id)) is not None and number <= position:
+                async for event in self._replay(client, number, node, policy):
                     yield event
             while (parcel := await client.next()) is not None and not await request.is_disconnected():
                 async for event in self._events(parcel):
@@ -85,8 +85,9 @@ class EventStream:
             yield ServerSentEvent(event="alerts", raw_data=rules.model_dump_json())
 
 
-def _is_number(text: str | None) -> bool:
-    return text is not None and text.isascii() and text.isdigit() and int(text) < 2**63
+def _number(text: str | None) -> int | None:
+    """A position that a client gave back; None for anything else."""
+    return int(text) if text and text.isascii() and text.isdigit() else None
 
 
 def _event(name: str, data: Any, number: int | None = None) -> ServerSentEvent:

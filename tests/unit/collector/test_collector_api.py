@@ -302,10 +302,14 @@ class TestEvents:
         """An id that is none of ours begins from now."""
 
         async def work(run: Running) -> None:
-            for last in ("x", "-1", "9" * 30, "²"):
+            call, number = await run.connect(), 0
+            for last in ("x", "-1", "9" * 30, "²", "7"):
                 headers = {"Last-Event-ID": last.encode()}
                 async with run.client.stream("GET", "/api/v1/events", headers=headers) as response:
-                    assert (await anext(events(response))).name == "hello", last
+                    stream = events(response)
+                    assert (await anext(stream)).name == "hello", last
+                    await run.store(call, batch(number := number + 1, [number]))
+                    assert (await anext(stream)).data[0]["id"] == event_id(number), last
 
         with_collector(tmp_path, work)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from collector.alerts.rules import AlertRule, Rate, Receiver
 from collector.api import log
 from collector.api import token as tokens
 from collector.api.settings import ConfigurationError, Settings, load
@@ -119,3 +120,14 @@ def test_log_lines_cannot_be_forged(style: str, monkeypatch: pytest.MonkeyPatch)
     assert line.isprintable()
     assert "forged" in line
     assert r"\x0a" in line.replace("\\\\", "\\")
+
+
+def test_every_setting_and_alert_key_is_documented():
+    """The reference names every setting, and every key of alert rules."""
+    reference = Path(__file__).parents[3] / "docs" / "reference"
+    settings = (reference / "collector-settings.md").read_text()
+    alerts = (reference / "alert-rules.md").read_text()
+
+    assert [name for name in Settings.model_fields if f"`{name}`" not in settings] == []
+    keys = {*Receiver.model_fields, *AlertRule.model_fields, *Rate.model_fields}
+    assert [key for key in sorted(keys) if f"`{key}`" not in alerts] == []

@@ -117,7 +117,7 @@ def refuse_on_errors(
     Print warnings; end the command if there are errors.
 
     Raises:
-        CliError: Exit 3 if a policy is at fault, 4 if the node said no, 1 if the node failed. Programs get the data too.
+        CliError: Exit 3 if a policy is at fault, 4 if the node said no, 1 if the node failed.
     """
     problems = [from_wire(diagnostic) for diagnostic in response.diagnostics]
     errors = [problem.code for problem in problems if problem.is_error]

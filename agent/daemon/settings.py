@@ -8,6 +8,7 @@ from this module.
 Plain dataclasses, checked here: pydantic-settings would stay in the long-lived agent's memory with 20 MB.
 """
 
+import json
 import os
 import socket
 import tomllib
@@ -137,7 +138,12 @@ def _read(kind: Any, table: Any, environment: Mapping[str, str], prefix: str, va
 def _from_text(hint: Any, text: str) -> Any:
     if hint is int and text.strip().isdecimal():
         return int(text)
-    return text.split(":") if get_origin(hint) is tuple else text
+    if get_origin(hint) is not tuple:
+        return text
+    try:
+        return json.loads(text) if text.startswith("[") else text.split(":")
+    except ValueError:
+        return text
 
 
 def _checked(one: "Field[Any]", hint: Any, value: Any, name: str) -> Any:
@@ -176,7 +182,7 @@ def reference() -> str:
         "# Settings of the agent",
         "",
         "Made from `agent/daemon/settings.py`; a test compares the two. The file is `/etc/ringfence/agent.toml`; an",
-        "environment variable goes before it (lists are joined by `:`).",
+        "environment variable goes before it (lists: joined by `:`, or as JSON).",
         "",
         "| setting | default | what it is for | environment |",
         "|---|---|---|---|",

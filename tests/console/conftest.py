@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.console.collector import Collector, running_collector
+from tests.console.collector_process import Collector, running_collector
 from tests.console.fake_node import FakeNode
 from tests.console.page import CHROMIUM, CHROMIUM_ARGS, ConsolePage
 
@@ -73,7 +73,7 @@ def console(page: Page, collector: Collector) -> Iterator[ConsolePage]:
     """Signed in; afterwards the page must have had neither an error nor anything its security policy refused."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    page.on("console", lambda message: complaints.extend([message.text] if message.type == "error" else []))
     page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
     signed_in = ConsolePage(page, collector.url)
     signed_in.sign_in(collector.token)

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.console.collector import running_collector
+from tests.console.collector_process import running_collector
 from tests.console.conftest import CONSOLE
 
 TYPES = (CONSOLE / "src" / "api" / "types.ts").read_text()

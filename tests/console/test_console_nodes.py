@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.console.collector import Collector
+from tests.console.collector_process import Collector
 from tests.console.fake_node import FakeNode
 from tests.console.page import ConsolePage
 

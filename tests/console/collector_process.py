@@ -34,7 +34,7 @@ def running_collector(state: Path, web: str = "127.0.0.1:0", grpc: str = "127.0.
     """Started and ready on enter, ended on exit; port 0 picks a free one."""
     state.mkdir(parents=True, exist_ok=True)
     program = Path(sys.executable).parent / "ringfence-collector"
-    arguments = [program, "--grpc-listen", grpc, "--web-listen", web, "--state-dir", state]
+    arguments: list[str | Path] = [program, "--grpc-listen", grpc, "--web-listen", web, "--state-dir", state]
     with (state / "stderr").open("a") as log:
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=log, text=True, env=_environment())
         try:

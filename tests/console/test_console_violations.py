@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from policy.model.types import Class, Effect
-from tests.console.collector import running_collector
+from tests.console.collector_process import running_collector
 from tests.console.fake_node import Attempt, FakeNode, numbered
 from tests.console.page import ConsolePage
 

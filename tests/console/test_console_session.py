@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.console.collector import Collector
+from tests.console.collector_process import Collector
 from tests.console.page import ConsolePage
 
 

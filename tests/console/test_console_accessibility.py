@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.console.conftest import CONSOLE
 from tests.console.fake_node import Attempt, FakeNode
 from tests.console.page import ConsolePage
-from tests.console.test_push import POLICY
+from tests.console.test_console_push import POLICY
 
 AXE = CONSOLE / "node_modules" / "axe-core" / "axe.min.js"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}

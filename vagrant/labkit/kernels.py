@@ -19,6 +19,7 @@ from labkit.errors import LabError
 TREE = Path(__file__).resolve().parents[2]
 CACHE = TREE / "build" / "lab"
 MATRIX = TREE / "vagrant" / "kernels.toml"
+INSTALLED = (Path("/boot"), Path("/lib/modules"))
 
 # How vmlinux is packed inside vmlinuz: the first bytes of the payload, and who unpacks it.
 PACKERS = {
@@ -96,7 +97,7 @@ def find(name: str | None) -> Kernel:
 
 
 def _installed(name: str) -> Iterator[Kernel]:
-    for boot, modules in (*_unpacked(), (Path("/boot"), Path("/lib/modules"))):
+    for boot, modules in (*_unpacked(), INSTALLED):
         for image in boot.glob("vmlinuz-*"):
             release = image.name.removeprefix("vmlinuz-")
             if (modules / release / "modules.dep").exists():

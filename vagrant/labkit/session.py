@@ -25,7 +25,7 @@ from labkit import processes
 from labkit.errors import LabError
 from labkit.machine import Machine, Wires
 from labkit.share import Share, serve
-from labkit.streams import Terminal, TokenStream
+from labkit.streams import Feeder, Terminal, TokenStream
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE = 10.0
@@ -91,7 +91,6 @@ class Session:
         self._sockets: dict[str, socket.socket] = {}
         self._console = bytearray()
         self._control = bytearray()
-        self._pending = bytearray()  # standard input that the guest has not taken yet
         self._status: int | None = None
         self._started = False
         self._interrupted: int | None = None
@@ -146,7 +145,7 @@ class Session:
         for name in ("console", "control", *self._streams):
             self._sockets[name].setblocking(False)
             self._watch(self._sockets[name], functools.partial(self._receive, name))
-        self._offer_stdin()
+        self._feed()
         while not self._finished():
             left = None if self._deadline is None else self._deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -208,41 +207,14 @@ class Session:
             elif word == b"exit":
                 self._status = int(argument)
 
-    # -- standard input
+    def _feed(self) -> None:
+        """Standard input: keys of the terminal, of which one ends the guest, or bytes until their end."""
+        terminal = self._job.terminal
+        wire = self._sockets["terminal" if terminal else "stdin"].dup()
+        Feeder(self._stdin, wire, self._selector, escape=(self._escaped if terminal else None)).begin()
 
-    def _offer_stdin(self) -> None:
-        try:
-            self._watch(self._stdin, self._read_stdin)
-        except (PermissionError, OSError, ValueError):  # a file is always ready, and epoll refuses it; or it is closed
-            self._feed_file()
-
-    def _feed_file(self) -> None:
-        """Standard input is a file or closed: push it whenever the guest takes more."""
-        self._selector.register(self._stdin_socket(), selectors.EVENT_WRITE, self._read_stdin)
-
-    def _stdin_socket(self) -> socket.socket:
-        return self._sockets["terminal" if self._job.terminal else "stdin"]
-
-    def _read_stdin(self) -> None:
-        try:
-            content = os.read(self._stdin, 1 << 14)
-        except OSError:
-            content = b""
-        wire = self._stdin_socket()
-        if content:
-            if self._job.terminal and Terminal.ESCAPE in content:
-                self._deadline, self._interrupted = time.monotonic(), signal.SIGKILL
-                return
-            wire.setblocking(True)
-            wire.sendall(content)
-            wire.setblocking(False)
-            return
-        for source in (self._stdin, wire):
-            with contextlib.suppress(KeyError, ValueError):
-                if source == self._stdin or not self._job.terminal:
-                    self._selector.unregister(source)
-        if not self._job.terminal:
-            wire.shutdown(socket.SHUT_WR)
+    def _escaped(self) -> None:
+        self._interrupted, self._deadline = signal.SIGKILL, time.monotonic()
 
     def _say_size(self, rows: int, columns: int) -> None:
         if self._started:

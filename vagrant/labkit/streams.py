@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import selectors
 import signal
+import socket
 import termios
 import tty
 from collections.abc import Callable
@@ -55,6 +57,70 @@ class TokenStream:
                 view = view[os.write(self._target, view) :]
             except BrokenPipeError:  # nobody reads any more; the command goes on, as its streams are not that pipe
                 self._broken = True
+
+
+class Feeder:
+    """
+    Bytes from a descriptor to the guest, at the pace at which the guest takes them.
+
+    Without an escape the guest sees the end of the input; with one the input is a terminal's, which has none.
+    """
+
+    def __init__(
+        self, source: int, wire: socket.socket, selector: selectors.BaseSelector, escape: Callable[[], None] | None
+    ) -> None:
+        self._source = source
+        self._wire = wire
+        self._selector = selector
+        self._escape = escape
+        self._pending = b""
+        self._waits = True  # whether the selector can tell when there is something to read
+        wire.setblocking(False)
+
+    def begin(self) -> None:
+        """Start feeding; the rest happens in the selector's callbacks."""
+        try:
+            self._selector.register(self._source, selectors.EVENT_READ, self._read)
+        except (OSError, ValueError):  # a file, which is always ready and which epoll refuses; or it is closed
+            self._waits = False
+            self._selector.register(self._wire, selectors.EVENT_WRITE, self._write)
+
+    def _read(self) -> None:
+        try:
+            self._pending = os.read(self._source, 1 << 16)
+        except OSError:
+            self._pending = b""
+        if self._escape is not None and Terminal.ESCAPE in self._pending:
+            self._escape()
+        if not self._pending:
+            self._end()
+        elif self._waits:
+            self._selector.unregister(self._source)
+            self._selector.register(self._wire, selectors.EVENT_WRITE, self._write)
+
+    def _write(self) -> None:
+        if not self._pending:
+            self._read()
+        if not self._pending:
+            return
+        try:
+            self._pending = self._pending[self._wire.send(self._pending) :]
+        except BlockingIOError:
+            return
+        except OSError:  # the guest is gone, which is noticed elsewhere
+            self._end()
+            return
+        if self._waits and not self._pending:
+            self._selector.unregister(self._wire)
+            self._selector.register(self._source, selectors.EVENT_READ, self._read)
+
+    def _end(self) -> None:
+        for registered in (self._source, self._wire):
+            with contextlib.suppress(KeyError, ValueError):
+                self._selector.unregister(registered)
+        if self._escape is None:
+            with contextlib.suppress(OSError):
+                self._wire.shutdown(socket.SHUT_WR)
 
 
 class Terminal:

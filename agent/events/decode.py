@@ -42,7 +42,8 @@ class Context:
     What decoding needs to know of the node.
 
     Attributes:
-        rule: What a rule's number means in a generation; None if that is not known (any more).
+        rule: What a rule's number means in a generation; None if that is not known (any more). Like the others, it must
+            not raise.
         syscall: Name of a system call's number.
         unix_offset_ns: What to add to the boot clock to get Unix time.
     """

@@ -24,18 +24,28 @@ UNKNOWN = Place()
 
 
 class Places:
-    """Bounded answers of `lookup`. The kernel never reuses a cgroup id: they stay true. Unknown ids are asked again."""
+    """
+    Bounded answers of `lookup`. The kernel never reuses a cgroup id: they stay true. Unknown ids are asked again.
+
+    Attributes:
+        failures: Times that `lookup` raised; where a process lived is then unknown, which stops nothing.
+    """
 
     def __init__(self, lookup: Callable[[int], Place | None], limit: int = PLACES) -> None:
         self._lookup = lookup
         self._limit = limit
         self._known: OrderedDict[int, Place] = OrderedDict()
+        self.failures = 0
 
     def find(self, cgroup_id: int) -> Place:
         if place := self._known.get(cgroup_id):
             self._known.move_to_end(cgroup_id)
             return place
-        found = self._lookup(cgroup_id)
+        try:
+            found = self._lookup(cgroup_id)
+        except Exception:  # noqa: BLE001 - whatever a look-up raises, the event is worth more than its place
+            self.failures += 1
+            found = None
         if found is None:
             return UNKNOWN
         self._known[cgroup_id] = found

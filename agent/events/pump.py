@@ -10,13 +10,14 @@ import select
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from agent.events.account import RingCounts
 from agent.events.batch import OBSERVATIONS, VIOLATIONS, pack
-from agent.events.decode import Context, decode
+from agent.events.decode import Context, Decoded, decode
 from agent.events.memory import RingError
+from agent.events.records import Records
 from agent.events.ring import RingReader
 
 RING_NAMES = {VIOLATIONS: "violation", OBSERVATIONS: "observation"}
@@ -25,7 +26,7 @@ RING_NAMES = {VIOLATIONS: "violation", OBSERVATIONS: "observation"}
 BATCH = 2048
 
 #: Seconds: at most one fsync in this time while events keep coming; the first after a pause never waits.
-LINGER = 0.002
+LINGER = 0.004
 #: Seconds to wait for a record that is being written right now, and for anything at all.
 BUSY_WAIT, IDLE_WAIT = 0.005, 1.0
 #: Seconds between attempts while the spool cannot write, at first and at most.
@@ -75,6 +76,7 @@ class Oddities:
     damaged_bytes: int = 0
     ring_errors: int = 0
     store_errors: int = 0
+    decode_errors: int = 0
     last_error: str = ""
     since: float = field(default_factory=time.time)
 
@@ -168,13 +170,13 @@ class Pump:
             self.oddities.ring_errors += 1
             self.oddities.last_error = str(error)
             return None
-        decoded = decode(records, ring, reader.base, self._context)
-        self.oddities.unknown_rules += decoded.unknown_rules
         self.oddities.strange_records += records.strange
         self.oddities.damaged_bytes += records.damaged
-        count = len(decoded.batch)
-        if not count and not decoded.rejected:
+        if not len(records.events) and not records.rejected:
             return None
+        decoded = self._decode(records, ring)
+        self.oddities.unknown_rules += decoded.unknown_rules
+        count = len(decoded.batch)
         return Drained(
             boot_id=self._context.boot_id,
             ring=ring,
@@ -185,6 +187,17 @@ class Pump:
             rejected=decoded.rejected,
             payload=pack(decoded.batch) if count else b"",
         )
+
+    def _decode(self, records: Records, ring: int) -> Decoded:
+        """Columns; if that fails by a fault of ours, the batch is rejected and counted, so that the next can come."""
+        try:
+            return decode(records, ring, self._readers[ring].base, self._context)
+        except Exception as error:  # noqa: BLE001 - one batch that cannot be read must not end the stream
+            self.oddities.decode_errors += 1
+            self.oddities.last_error = f"{type(error).__name__}: {error}"
+            rejected = records.rejected | {"undecodable": len(records.events)}
+            nothing = Records(records.start, records.end, records.events[:0], records.positions[:0])
+            return replace(decode(nothing, ring, 0, self._context), rejected=rejected)
 
     def _wait(self) -> None:
         """

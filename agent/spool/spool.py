@@ -324,13 +324,13 @@ class Spool:
         Delete segments that are acknowledged whole, but for the history; try again later if the disk does not let us.
         """
         with self._state:
-            ledger = deepcopy(self._ledger)
-            done = sum(1 for segment in self._segments[:-1] if segment.last <= ledger.floor) - HISTORY
+            floor = self._ledger.floor
+            done = sum(1 for segment in self._segments[:-1] if segment.last <= floor) - HISTORY
             gone = self._segments[: max(0, done)]
         if not gone or self._broken:
             return
         try:
-            self._write_ledger(ledger)
+            self._write_ledger(self._copy())
         except SpoolError:
             return
         with self._state:

@@ -22,8 +22,8 @@ CONNECT_TIMEOUT = 5.0
 SEND_TIMEOUT = 10.0
 #: Milliseconds: a dead peer is noticed after the sum of both.
 PING_EVERY, PING_TIMEOUT = 2000, 2000
-#: Bytes of one message: a policy of the largest size allowed fits.
-MESSAGE_MAX = 16 << 20
+#: Bytes of one message, as the collector allows it.
+MESSAGE_MAX = 32 << 20
 
 #: Trailing metadata of a call that was ended because of one batch: its number.
 REJECTED_BATCH = "ringfence-rejected-batch"

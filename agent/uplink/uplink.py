@@ -12,7 +12,7 @@ from ringfence.v1.stream_pb2 import ConnectRequest, NodeReport
 
 from agent.events.account import Hop
 from agent.events.printable import printable
-from agent.uplink.link import Link, LinkError, connect
+from agent.uplink.link import MESSAGE_MAX, Link, LinkError, connect
 from agent.uplink.orders import OrderHandler, Orders
 from agent.uplink.session import Session, Source, StreamCounts
 from agent.uplink.settings import Identity, UplinkConfigError, UplinkSettings, check
@@ -126,9 +126,20 @@ class Uplink:
             return ConnectRequest(outcome=self._orders.outcomes.popleft())
         if self._report_due:
             self._report_due = False
-            return ConnectRequest(report=self._report)
+            return ConnectRequest(report=_fitting(self._report))
         return None
 
     def _set_state(self, connected: bool, detail: str) -> None:
         if (connected, detail) != (self._state.connected, self._state.detail):
             self._state = LinkState(connected, time.time_ns(), detail)
+
+
+def _fitting(report: NodeReport | None) -> NodeReport | None:
+    """A report that fits a message: one that does not goes without the texts of its policies."""
+    if report is None or report.ByteSize() < MESSAGE_MAX - (1 << 10):
+        return report
+    lean = NodeReport()
+    lean.CopyFrom(report)
+    for policy in lean.policies:
+        policy.yaml = ""
+    return lean

@@ -3,11 +3,13 @@
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from agent.events import pump as pump_module
 from agent.events.batch import unpack
+from agent.events.enrich import Places
 from agent.events.pump import Drained, Pump
 from agent.events.ring import RingReader
 from agent.spool.spool import Spool
@@ -129,6 +131,44 @@ def test_a_damaged_ring_is_counted_and_left_behind(rings):
 
     assert sink.sequences() == [520]
     assert pump.oddities.damaged_bytes == 520
+
+
+def test_a_fault_of_ours_costs_one_batch(rings):
+    """A batch that cannot be decoded is rejected and counted, and the next one comes."""
+    sink = Sink()
+    faults = iter([True, False])
+
+    def rule(generation, number):
+        if next(faults):
+            raise RuntimeError("a fault")
+        return
+
+    pump = Pump({0: RingReader(rings[0].map())}, replace(context(), rule=rule), sink, lambda: None)
+    rings[0].write(event())
+    rings[0].write(event())
+    pump.drain()
+    rings[0].write(event())
+    pump.drain()
+
+    counts = pump.counts()["violation"]
+    assert (counts.spooled, counts.pending, counts.rejected) == (1, 0, {"undecodable": 2})
+    assert pump.oddities.last_error == "RuntimeError: a fault"
+
+
+def test_a_lookup_that_raises_costs_nothing(rings):
+    """Where a process lived is unknown then; its violation is not lost."""
+
+    def lookup(cgroup):
+        raise OSError("gone")
+
+    sink = Sink()
+    places = Places(lookup)
+    pump = Pump({0: RingReader(rings[0].map())}, replace(context(), places=places), sink, lambda: None)
+    rings[0].write(event())
+    pump.drain()
+
+    assert sink.sequences() == [0]
+    assert places.failures == 1
 
 
 class Running:

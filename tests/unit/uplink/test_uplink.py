@@ -27,6 +27,7 @@ from agent.events.records import Records
 from agent.spool.spool import Spool
 from agent.spool.types import SpoolLimits
 from agent.uplink import link, session
+from agent.uplink import uplink as uplink_module
 from agent.uplink.settings import Identity, UplinkSettings
 from agent.uplink.uplink import Uplink
 from tests.support.disk import Disk
@@ -342,6 +343,21 @@ def test_reports_go_at_once_and_after_each_reconnection():
         await again.until(lambda: again.reports)
         assert [report] == again.reports
         await again.stop()
+
+    scenario(story)
+
+
+def test_a_report_that_is_too_large(monkeypatch):
+    """It goes without the texts of its policies, rather than not at all and for ever."""
+    monkeypatch.setattr(uplink_module, "MESSAGE_MAX", 4096)
+
+    async def story(node: Node, collector: FakeCollector) -> None:
+        report = NodeReport()
+        report.policies.add(name="web", yaml="x" * 5000)
+        node.uplink.report(report)
+        await collector.until(lambda: collector.reports)
+        assert [(policy.name, policy.yaml) for policy in collector.reports[0].policies] == [("web", "")]
+        assert report.policies[0].yaml
 
     scenario(story)
 

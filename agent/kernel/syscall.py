@@ -223,6 +223,7 @@ class Kernel:
             libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
         except OSError as error:
             raise BpfError("find hook", f"{name} (libbpf.so.1)", errno.ENOENT, str(error)) from error
+        libbpf.libbpf_set_print(None)  # it would write to standard error
         found = int(libbpf.libbpf_find_vmlinux_btf_id(name.encode(), attach))
         if found <= 0:
             raise BpfError("find hook", name, -found or errno.ENOENT)

@@ -27,7 +27,7 @@ from policy.model.types import Position
 
 TEXT_MAX = 1 << 20
 DEPTH_MAX = 32
-VALUES_MAX = 400_000
+VALUES_MAX = 250_000
 DIGITS_MAX = 19
 
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")

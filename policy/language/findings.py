@@ -5,6 +5,7 @@ pydantic's errors → diagnostics in our words, each where its value stands, wit
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from policy.language.diagnostic import Diagnostic, Severity, quote
@@ -36,14 +37,24 @@ Location = tuple[str | int, ...]
 
 
 def diagnostics(root: Node, errors: Sequence[Any], file: str) -> Iterator[Diagnostic]:
-    """A diagnostic for each of pydantic's error details."""
+    """A diagnostic for each of pydantic's error details, but for a missing field that stands there misspelt."""
+    misspelt = {_meant(tuple(detail["loc"])) for detail in errors if detail["type"] == "extra_forbidden"}
     for detail in errors:
         location: Location = tuple(detail["loc"])
+        if detail["type"] == "missing" and location in misspelt:
+            continue
         code, message, hint = _words(detail, location)
         line, column = position_of(root, location, detail["type"])
         policy, rule = names_of(root, location)
         position = Position(file, line, column)
         yield Diagnostic(Severity.ERROR, code, _cut(message), position, _cut(hint), policy, rule)
+
+
+def _meant(location: Location) -> Location:
+    """Where an unknown field would be if it were spelt like the nearest known one."""
+    names = [step for step in location if isinstance(step, str)]
+    close = _nearest(names[-1], fields(names[-2] if len(names) > 1 else ""))
+    return (*location[:-1], close) if close else ()
 
 
 def position_of(root: Node, location: Location, kind: str = "") -> tuple[int, int]:
@@ -73,9 +84,14 @@ def names_of(root: Node, location: Location) -> tuple[str, str]:
 
 def suggestion(word: object, known: Sequence[str]) -> str:
     """`did you mean …?`, or what is known if that is little, or nothing."""
-    if isinstance(word, str) and len(word) <= 64 and (close := get_close_matches(word, known, 1, 0.6)):
-        return f"did you mean `{close[0]}`?"
+    if isinstance(word, str) and (close := _nearest(word, known)):
+        return f"did you mean `{close}`?"
     return "known: " + ", ".join(f"`{name}`" for name in known) if 0 < len(known) <= 12 else ""
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = get_close_matches(word, known, 1, 0.6) if len(word) <= 64 else []
+    return close[0] if close else ""
 
 
 def _get(node: Node | None, key: str) -> Node | None:
@@ -150,7 +166,7 @@ def _unknown_word(found: object, field: str, holder: str) -> tuple[str, str, str
         return "unknown-operation", f"unknown operation {quote(found)}", suggestion(found, known)
     if field == "apiVersion":
         return "version", f"apiVersion {quote(found)} is not known", f"this version reads `{API_VERSION}`"
-    if field == "kind" and found in LATER_KINDS:
+    if field == "kind" and isinstance(found, str) and found in LATER_KINDS:
         return "unsupported", f"kind `{found}` is not supported by this version", "supported: `Policy`"
     if holder == "defaults" and field == "syscall":
         message = f"default {quote(found)} is not supported for class `syscall`: only calls that a rule names are seen"
@@ -161,6 +177,7 @@ def _unknown_word(found: object, field: str, holder: str) -> tuple[str, str, str
     return f"unknown-{what}", f"unknown {what} {quote(found)}", suggestion(found, known)
 
 
+@cache
 def _known_words(field: str, holder: str) -> tuple[str, ...]:
     """The values a field of a model may have, read from the JSON Schema that pydantic makes of it."""
     model = MODELS.get(holder)

@@ -52,6 +52,8 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
             found += diagnostics or _duplicate_policy(policy, seen)
             if policy is not None:
                 policies.append(policy)
+            if len(found) > DIAGNOSTICS_MAX:
+                break
     except DocumentError as problem:
         found.append(problem.diagnostic)
         count += 1
@@ -63,11 +65,12 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
 def _read(root: Node, file: str) -> tuple[Policy | None, list[Diagnostic]]:
     duplicates = list(_duplicate_rules(root, file))
     try:
-        document = schema.Document.model_validate(root.plain())
+        document = schema.Document.model_validate(root.plain(), context=schema.Patience())
     except ValidationError as problem:
-        details = problem.errors(include_url=False)
-        found = [*findings.diagnostics(root, details, file), *duplicates]
-        return None, sorted(found, key=lambda one: (one.position.line, one.position.column))
+        details = problem.errors(include_url=False, include_context=True)
+        found = [*findings.diagnostics(root, details[:DIAGNOSTICS_MAX], file), *duplicates]
+        found.sort(key=lambda one: (one.position.line, one.position.column))
+        return None, found + [_more(len(details) - DIAGNOSTICS_MAX, file)] * (len(details) > DIAGNOSTICS_MAX)
     return (None, duplicates) if duplicates else (convert.policy(document, root, file), [])
 
 
@@ -100,8 +103,10 @@ def _duplicate_policy(policy: Policy | None, seen: dict[str, int]) -> list[Diagn
 
 
 def _bounded(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    if len(found) <= DIAGNOSTICS_MAX:
+    if len(found) <= DIAGNOSTICS_MAX + 1:
         return tuple(found)
-    more = f"{len(found) - DIAGNOSTICS_MAX:,} more errors are not shown"
-    last = Diagnostic(Severity.ERROR, "more", more, Position(found[0].position.file))
-    return (*found[:DIAGNOSTICS_MAX], last)
+    return (*found[:DIAGNOSTICS_MAX], _more(len(found) - DIAGNOSTICS_MAX, found[0].position.file))
+
+
+def _more(count: int, file: str) -> Diagnostic:
+    return Diagnostic(Severity.ERROR, "more", f"{count:,} or more further errors are not shown", Position(file))

@@ -7,9 +7,19 @@ A model refuses with pydantic's own errors, or with a `PydanticCustomError` whos
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from policy.language.diagnostic import quote
@@ -18,6 +28,9 @@ from policy.model import glob, syscalls
 
 NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 PORT_MAX = 65535
+#: Most patterns or CIDRs in one list, and most rules in one policy: what bounds the time that a mistake can cost.
+LIST_MAX = 10_000
+RULES_MAX = 20_000
 ID_MAX = 2**32 - 2
 
 
@@ -25,20 +38,46 @@ def refusal(code: str, message: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError(code, "{message}", {"message": message, "hint": hint})
 
 
-def _glob(pattern: str) -> str:
+@dataclass(slots=True)
+class Patience:
+    """
+    pydantic's context: how many more costly refusals are explained.
+
+    Once there have been that many, the text is refused anyway, and what is left is not looked at.
+    """
+
+    left: int = 1000
+
+
+def _spent(info: ValidationInfo) -> bool:
+    return isinstance(info.context, Patience) and info.context.left <= 0
+
+
+def _spend(info: ValidationInfo, found: PydanticCustomError) -> PydanticCustomError:
+    if isinstance(info.context, Patience):
+        info.context.left -= 1
+    return found
+
+
+def _glob(pattern: str, info: ValidationInfo) -> str:
+    if _spent(info):
+        return pattern
     try:
         glob.parse(pattern)
     except glob.GlobError as problem:
-        raise refusal("pattern", problem.message, problem.hint) from problem
+        raise _spend(info, refusal("pattern", problem.message, problem.hint)) from problem
     return pattern
 
 
-def _network(text: str) -> str:
+def _network(text: str, info: ValidationInfo) -> str:
     """A CIDR or address in canonical text; IPv4-mapped IPv6 is IPv4."""
+    if _spent(info):
+        return text
     try:
         network = ipaddress.ip_network(text)
     except ValueError as problem:
-        raise refusal("address", f"{quote(text)} is not an address or CIDR", _network_hint(text)) from problem
+        found = refusal("address", f"{quote(text)} is not an address or CIDR", _network_hint(text))
+        raise _spend(info, found) from problem
     if isinstance(network, ipaddress.IPv6Network):
         if network.network_address.scope_id:
             raise refusal("address", f"{quote(text)} has a zone, which addresses of peers do not", "leave out the `%…`")
@@ -172,9 +211,9 @@ class ScopeEntry(_Strict):
 class Who(_Strict):
     """Parts of a subject, all of which must hold."""
 
-    exe: list[Glob] = Field(default=[], description="The executable's path matches one of these.")
-    user: list[Account] = Field(default=[], description="The effective user is one of these.")
-    group: list[Account] = Field(default=[], description="The effective group is one of these.")
+    exe: list[Glob] = Field(default=[], max_length=LIST_MAX, description="The executable's path matches one of these.")
+    user: list[Account] = Field(default=[], max_length=1000, description="The effective user is one of these.")
+    group: list[Account] = Field(default=[], max_length=1000, description="The effective group is one of these.")
 
     @model_validator(mode="after")
     def _some(self) -> "Who":
@@ -193,20 +232,20 @@ class Subject(Who):
 
 
 class FileRule(_Strict):
-    paths: list[Glob] = Field(min_length=1)
-    operations: list[Literal["read", "write", "create"]] = Field(min_length=1)
+    paths: list[Glob] = Field(min_length=1, max_length=LIST_MAX)
+    operations: list[Literal["read", "write", "create"]] = Field(min_length=1, max_length=16)
 
 
 class ExecRule(_Strict):
-    paths: list[Glob] = Field(min_length=1)
-    operations: list[Literal["exec"]] = Field(default=["exec"], min_length=1)
+    paths: list[Glob] = Field(min_length=1, max_length=LIST_MAX)
+    operations: list[Literal["exec"]] = Field(default=["exec"], min_length=1, max_length=16)
 
 
 class NetworkRule(_Strict):
-    operations: list[Literal["connect"]] = Field(min_length=1)
-    to: list[Cidr] = Field(default=[], description="Peers; left out: any.")
-    ports: list[Ports] = Field(default=[], description="The peer's ports; left out: any.")
-    protocols: list[Protocol] = Field(default=[], description="Left out: any.")
+    operations: list[Literal["connect"]] = Field(min_length=1, max_length=16)
+    to: list[Cidr] = Field(default=[], max_length=LIST_MAX, description="Peers; left out: any.")
+    ports: list[Ports] = Field(default=[], max_length=1000, description="The peer's ports; left out: any.")
+    protocols: list[Protocol] = Field(default=[], max_length=1000, description="Left out: any.")
 
     @model_validator(mode="after")
     def _some(self) -> "NetworkRule":
@@ -217,7 +256,7 @@ class NetworkRule(_Strict):
 
 
 class SyscallRule(_Strict):
-    names: list[Syscall] = Field(min_length=1)
+    names: list[Syscall] = Field(min_length=1, max_length=1000)
 
 
 class Control(_Strict):
@@ -284,7 +323,7 @@ class Spec(_Strict):
     failMode: Literal["closed", "open"] = "closed"
     minimumLevel: Literal["enforced", "observed"] = "enforced"
     defaults: Defaults = Defaults()
-    rules: list[Rule] = []
+    rules: list[Rule] = Field(default=[], max_length=RULES_MAX)
 
 
 class Document(_Strict):

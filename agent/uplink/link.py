@@ -21,7 +21,7 @@ from agent.uplink.settings import UplinkSettings, credentials
 CONNECT_TIMEOUT = 5.0
 SEND_TIMEOUT = 10.0
 #: Milliseconds: a dead peer is noticed after the sum of both.
-PING_EVERY, PING_TIMEOUT = 2000, 2000
+PING_EVERY, PING_TIMEOUT = 2000, 3000
 #: Bytes of one message, as the collector allows it.
 MESSAGE_MAX = 32 << 20
 
@@ -36,6 +36,8 @@ _METHOD = f"/{_SERVICE.full_name}/{_SERVICE.methods_by_name['Connect'].name}"
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.keepalive_time_ms", PING_EVERY),
     ("grpc.keepalive_timeout_ms", PING_TIMEOUT),
+    # A ping that measures the bandwidth keeps the others back until it is answered: by default for a minute.
+    ("grpc.http2.ping_timeout_ms", PING_TIMEOUT),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.max_receive_message_length", MESSAGE_MAX),

@@ -1,0 +1,1 @@
+"""What runs inside the kernel: maps, programs, generations. Through bpf(2) and libbpf; no compiler."""

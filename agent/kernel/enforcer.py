@@ -11,8 +11,8 @@ change something run one after the other.
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -21,33 +21,25 @@ import numpy as np
 
 from agent import abi
 from agent.kernel import attach, counters
+from agent.kernel import scopes as scope_tables
 from agent.kernel.cgroups import CgroupLinks
 from agent.kernel.gate import Gate, boot_ns
+from agent.kernel.hooks import HookState, hook_state
 from agent.kernel.install import Installed, Installer
 from agent.kernel.maps import possible_processors
 from agent.kernel.pins import ROOT, Pins, ensure_mounted, set_name
 from agent.kernel.programs_file import Program, ProgramsFile, ProgramsFileError, parse
-from agent.kernel.slots import Slots, classes_of, inner_descriptor, scopes_of
+from agent.kernel.scopes import NoGenerationError, scopes_of
+from agent.kernel.slots import Slots, classes_of
 from agent.kernel.syscall import Bpf, BpfError, Kernel
 from agent.kernel.tables import RulesetLimitError
 from agent.workloads.tree import find_mount
 from policy.compiler.ruleset import Ruleset
 from policy.model.types import Class
 
+__all__ = ["Enforcer", "HookState", "Live", "Mode", "NoGenerationError", "uninstall"]
+
 Mode = Literal["lsm", "cgroup"]
-
-
-class NoGenerationError(Exception):
-    """
-    What was asked for needs a generation that is not there.
-
-    Attributes:
-        operation, required: What was asked for, and what it needs.
-    """
-
-    def __init__(self, operation: str, required: str) -> None:
-        super().__init__(f"cannot {operation}: found no generation for it, required {required}")
-        self.operation, self.required = operation, required
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +59,27 @@ class Live:
     fallback: int
 
 
-@dataclass(frozen=True, slots=True)
-class HookState:
-    """
-    Attributes:
-        hook: file_open, connect4, sys_enter …
-        attached: To the kernel; of a cgroup hook, to at least one cgroup or none is needed.
-        detail: Where to, or why not.
-    """
-
-    program: str
-    kind: str
-    hook: str
-    attached: bool
-    detail: str
-
-
 class Enforcer:
     """Made by `open_or_install`."""
 
     def __init__(self, bpf: Bpf, pins: Pins, file: ProgramsFile, mode: Mode, mount: Path | None) -> None:
         self._bpf, self._pins, self._file, self.mode = bpf, pins, file, mode
         self._processors, self._set = possible_processors(), set_name(file, mode)
-        self._lock = threading.RLock()
+        self._lock, self._closed = threading.RLock(), False
         self._programs = tuple(program for program in file.programs if mode in program.modes)
         self._attached = attach.attach(bpf, pins, self._set, file, self._programs, self._processors)
         shapes = {shape.name: shape for shape in file.maps}
         self._slots = Slots(bpf, self._attached.maps)
         self._installer = Installer(bpf, self._attached.maps, shapes, self._processors, self._slots)
-        self._cgroups = self._cgroup_links(mount) if mode == "cgroup" else None
         self.gate = Gate(bpf, os.dup(self._attached.maps["control"]))
         self.adopted = self._attached.adopted
-        self.upgraded_from = self._retire_others()
+        self._cgroups: CgroupLinks | None = None
+        try:
+            self._cgroups = self._cgroup_links(mount) if mode == "cgroup" else None
+            self.upgraded_from = self._retire_others()
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def open_or_install(
@@ -274,24 +255,18 @@ class Enforcer:
 
         Raises:
             NoGenerationError: Nothing is live.
-            RulesetLimitError: No room for a further one.
+            RulesetLimitError: No room for a further one, or no such profile.
             BpfError: The kernel refused.
         """
-        with self._lock, self._live_scopes("set a scope") as (fd, slot):
-            row = np.zeros(1, abi.SCOPE)
-            key = cgroup.to_bytes(8, "little")
-            before = self._bpf.map_lookup(fd, key, abi.SCOPE.itemsize)
-            row["since"] = np.frombuffer(before, abi.SCOPE)[0]["since"] if before else 0
-            row["profile"] = profile
+        with self._lock:
+            slot = self._slots.live()
+            scope_tables.check_profile(self._bpf, self._map("profiles"), slot, profile)
             made = self._cgroups.attach({*self._scoped(), cgroup}) if self._cgroups else []
             try:
-                self._bpf.map_update(fd, key, row.tobytes())
-            except BpfError as error:
+                scope_tables.put(self._bpf, self._map("scopes"), slot, cgroup, profile)
+            except (BpfError, RulesetLimitError):
                 if self._cgroups:
                     self._cgroups.remove(made)
-                if error.errno == 7:  # E2BIG
-                    limit = self._bpf.map_info(fd).entries
-                    raise RulesetLimitError("scopes", limit + 1, limit) from error
                 raise
             self._slots.renew(slot)
             self._detach_unused()
@@ -301,21 +276,11 @@ class Enforcer:
         Raises:
             NoGenerationError, BpfError: As `scope_set`.
         """
-        with self._lock, self._live_scopes("remove a scope") as (fd, slot):
-            self._bpf.map_delete(fd, cgroup.to_bytes(8, "little"))
+        with self._lock:
+            slot = self._slots.live()
+            scope_tables.take(self._bpf, self._map("scopes"), slot, cgroup)
             self._slots.renew(slot)
             self._detach_unused()
-
-    @contextmanager
-    def _live_scopes(self, operation: str) -> Iterator[tuple[int, int]]:
-        slot = self._slots.live()
-        fd = inner_descriptor(self._bpf, self._map("scopes"), slot) if slot else None
-        if fd is None:
-            raise NoGenerationError(operation, "a live one")
-        try:
-            yield fd, slot
-        finally:
-            os.close(fd)
 
     # ---- what is told
 
@@ -333,25 +298,15 @@ class Enforcer:
 
     def hooks(self) -> list[HookState]:
         """What is attached where, as the kernel says it."""
-        states = [self._hook(program) for program in self._programs]
+        with self._lock:
+            states = [self._hook(program) for program in self._programs]
         absent = [HookState(name, "", "", False, "this kernel has no such hook") for name in self._file.absent]
         return states + absent
 
     def _hook(self, program: Program) -> HookState:
-        head = (program.name, program.kind, program.hook)
-        number = self._bpf.program_id(self._attached.programs[program.name])
-        if program.kind == "iter":
-            return HookState(*head, True, "run at the start")
-        if program.when and program.name not in self._attached.links:
-            return HookState(*head, not self._needs(program), f"no {program.when} rules")
-        if program.kind != "cgroup":
-            attached = self._bpf.link_info(self._attached.links[program.name]).program == number
-            return HookState(*head, attached, "the whole kernel" if attached else "its link has another program")
+        needed = self._needs(program) if program.when else bool(self._scoped())
         links = self._cgroups.held if self._cgroups else {}
-        found = [self._bpf.link_info(fd) for name, fd in links.items() if name.startswith(f"{program.name}-")]
-        places = sum(link.program == number and link.cgroup != 0 for link in found)
-        needed = bool(self._scoped())
-        return HookState(*head, bool(places) or not needed, f"{places} cgroups" if needed else "nothing in scope")
+        return hook_state(self._bpf, program, self._attached, links, needed)
 
     def exempt_self(self) -> None:
         """
@@ -386,6 +341,9 @@ class Enforcer:
     def close(self) -> None:
         """Close every descriptor; what is pinned goes on."""
         with self._lock:
+            if self._closed:
+                return
+            self._closed = True
             self._attached.close()
             self.gate.release()
             if self._cgroups:

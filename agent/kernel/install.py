@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from agent.kernel import maps
 from agent.kernel.counters import hits_of
 from agent.kernel.programs_file import MapShape
-from agent.kernel.slots import Plan, Slot, Slots, scopes_of
+from agent.kernel.scopes import scopes_of
+from agent.kernel.slots import Plan, Slot, Slots
 from agent.kernel.syscall import Bpf, BpfError
 from agent.kernel.tables import Table, scope_table, tables_of
 from policy.compiler.ruleset import Ruleset

@@ -118,24 +118,6 @@ def inner_descriptor(bpf: Bpf, outer: int, slot: int) -> int | None:
     return bpf.map_open_id(int.from_bytes(number, "little")) if number else None
 
 
-def scopes_of(bpf: Bpf, outer: int, slot: int) -> dict[int, tuple[int, int]]:
-    """(profile, since) by cgroup number, of one slot."""
-    fd = inner_descriptor(bpf, outer, slot) if slot else None
-    if fd is None:
-        return {}
-    try:
-        found: dict[int, tuple[int, int]] = {}
-        key = bpf.map_next_key(fd, None, 8)
-        while key is not None:
-            if value := bpf.map_lookup(fd, key, abi.SCOPE.itemsize):
-                row = np.frombuffer(value, abi.SCOPE)[0]
-                found[int.from_bytes(key, "little")] = (int(row["profile"]), int(row["since"]))
-            key = bpf.map_next_key(fd, key, 8)
-        return found
-    finally:
-        os.close(fd)
-
-
 def classes_of(bpf: Bpf, outer: int, slot: int) -> list[int]:
     """Numbers of the classes about which any profile of that slot decides anything."""
     fd = inner_descriptor(bpf, outer, slot) if slot else None

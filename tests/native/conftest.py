@@ -67,5 +67,4 @@ def enforcer(pins: Path) -> Iterator[Enforcer]:
     """Programs installed, nothing live."""
     found = Enforcer.open_or_install(compiled_programs(), pins, "cgroup")
     yield found
-    with suppress(OSError):
-        found.close()
+    found.close()

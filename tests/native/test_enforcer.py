@@ -214,18 +214,22 @@ def test_a_scope_remembers_since_when_it_is_one(enforcer: Enforcer, cgroup: Path
 
 
 def _since(enforcer: Enforcer) -> dict[int, int]:
-    from agent.kernel.slots import scopes_of
+    from agent.kernel.scopes import scopes_of
 
     live = enforcer.live().slot
     return {c: since for c, (_, since) in scopes_of(enforcer._bpf, enforcer._map("scopes"), live).items()}
 
 
 def test_a_scope_past_the_ruleset_is_refused(enforcer: Enforcer, cgroup: Path) -> None:
-    """A profile that the ruleset does not have: refused with the limit, and nothing is live."""
+    """A profile that the ruleset does not have: refused with the limit, and nothing has changed."""
     with pytest.raises(RulesetLimitError, match="found 4, at most 1"):
         enforcer.install(DENY, {number(cgroup): 3}, 1)
-
     assert enforcer.live().generation == 0
+
+    enforcer.install(DENY, {}, 1)
+    with pytest.raises(RulesetLimitError, match="found 4, at most 1"):
+        enforcer.scope_set(number(cgroup), 3)
+    assert enforcer.scopes() == {}
 
 
 def test_cgroups_that_are_gone_do_no_harm(enforcer: Enforcer, cgroup: Path) -> None:

@@ -10,8 +10,10 @@ WORDS = 1 << 20
 ALSO_MAX = 8
 #: System call numbers that can be told apart.
 SYSCALLS = 512
-#: States before minimising; past it the patterns multiply each other.
+#: States before minimising.
 STATES = 400_000
+#: Of them, those past the first wildcard of a pattern; past it the patterns multiply each other.
+CORE_STATES = 1 << 18
 #: Labels of network peers before merging: address classes × port classes × protocol classes.
 PEERS = 1 << 19
 

@@ -133,7 +133,7 @@ class Patterns:
                 f"the paths need more than {STATES:,} states",
                 hint="join paths of one directory into `DIR/**`, or split the policy between scopes",
                 limit=STATES,
-                found=child,
+                found=child + 1,
             )
         self.edges[key] = child
         self.parents.append(node)

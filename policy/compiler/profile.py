@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from policy.compiler import network, truth
 from policy.compiler.comb import Comb
-from policy.compiler.limits import STATES, SYSCALLS, WORDS, CompileError
+from policy.compiler.limits import CORE_STATES, SYSCALLS, WORDS, CompileError
 from policy.compiler.minimal import minimise
 from policy.compiler.patterns import Patterns
 from policy.compiler.ruleset import ProfileTable
@@ -137,10 +137,10 @@ class ProfileCompiler:
         shown = ", ".join(f"`{texts[atom][0]}`" for atom in problem.atoms)
         policy, rule = self._user_of(texts[problem.atoms[0]]) if problem.atoms else ("", "")
         return CompileError(
-            f"the patterns multiply each other past {STATES:,} states; among those that do: {shown}",
+            f"the patterns multiply each other past {CORE_STATES:,} states; among those that do: {shown}",
             hint="put rules for whole directories (`DIR/**`) before those that begin with `/**/`, or write fewer `*`",
-            limit=STATES,
-            found=STATES,
+            limit=CORE_STATES,
+            found=CORE_STATES,
             policy=policy,
             rule=rule,
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policy.compiler.limits import STATES, CompileError
+from policy.compiler.limits import CORE_STATES, STATES, CompileError
 from policy.compiler.patterns import Patterns
 
 #: Where a rule stands: (policy, class, operation).
@@ -93,7 +93,7 @@ class _Core:
         number = self._numbers.get(kept)
         if number is None:
             number = self._numbers[kept] = len(self.sets)
-            if number >= STATES:
+            if number >= CORE_STATES:
                 raise self._explosion()
             self.sets.append(kept)
             self.hidden.append(hidden)
@@ -229,7 +229,7 @@ def determinise(patterns: Patterns, precedence: Precedence) -> Automaton:
     The deterministic automaton of patterns.
 
     Raises:
-        Explosion: It would have more than `limits.STATES` core states.
+        Explosion: It would have more than `limits.CORE_STATES` core states.
         CompileError: Core and trie together would.
     """
     core = _Core(patterns, precedence)

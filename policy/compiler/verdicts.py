@@ -32,9 +32,10 @@ def rank(effect: Effect, error: bool) -> int:
     """
     Strictness: the greatest wins, of a profile's policies and of a request's operations; the first of equals.
 
-    That something could not be decided is a violation, so it is not hidden behind a decision that makes none.
+    That something could not be decided is a violation, so it comes before a decision of the same effect and before
+    those that make no violation.
     """
-    return 3 if error and effect < Effect.WOULD_DENY else 2 * effect
+    return 2 * max(effect, Effect.AUDIT) + 1 if error else 2 * effect
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,13 +51,11 @@ def request_operations(request: Request) -> list[str]:
 
 def strictness(decision: Decision) -> tuple[int, ...]:
     """
-    kill > deny > would-deny > undecided and failing open > audit > allow.
+    kill > deny > would-deny > audit > allow; of equals, one that could not decide.
 
-    Not to be able to decide is always a violation, so it comes before what makes none.
+    Not to be able to decide is always a violation, so even if it fails open it comes before what makes none.
     """
-    if decision.error and decision.effect in (Effect.ALLOW, Effect.AUDIT):
-        return (Effect.AUDIT, 1)
-    return (decision.effect, 0)
+    return (max(decision.effect, Effect.AUDIT), 1) if decision.error else (decision.effect, 0)
 
 
 def _of_operation(profile: Sequence[Policy], request: Request, operation: str, architecture: str) -> Decision:

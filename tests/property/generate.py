@@ -31,9 +31,9 @@ from policy.model.types import (
 )
 
 COMPONENTS = ["a", "b", "ab", "ba", "etc", "usr", "bin", "lib64", "é", "日本", "x y", "..."]
-PIECES = ["*", "?", "[ab]", "[!a]", "[a-c]", "{a,b}", "{ab,é,}", "\\*", "a", "b", "ab", "é", "**", "[^b-d]", "\\{"]
+PIECES = ["*", "?", "[ab]", "[!a]", "[a-c]", "{a,b}", "{ab,é,}", "\\*", "a", "b", "ab", "é", "[^b-d]", "\\{", "a", "b"]
 ROOTS = ["", "", "", "/bin", "/usr/bin", "/lib64", "/var/run", "/run", "/a", "/a/b", "/{a,bin}", "/lib*"]
-WHOLE = ["**", "*", "**", "*", "{a,b/c}", "?"]
+WHOLE = ["**", "*", "*", "*", "{a,b/c}", "?"]
 NETWORKS = [
     "10.0.0.0/8",
     "10.1.0.0/16",
@@ -148,6 +148,8 @@ class Generator:
             return self.random.choice(COMPONENTS)
         if chance < 0.7:
             return self.random.choice(WHOLE)
+        if chance < 0.73:
+            return self.random.choice(["**", "a**", "**b", "a**b"])
         pieces = [self.random.choice(PIECES) for _ in range(self.random.choice([1, 2, 2, 3]))]
         return "".join(pieces)
 

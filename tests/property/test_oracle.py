@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from policy.compiler import compile_profiles
+from policy.compiler import CompileError, compile_profiles
 from policy.compiler.evaluate import decide as tables_decide
+from policy.compiler.limits import CORE_STATES
 from policy.language import dump, load
 from policy.reference import decide as reference_decide
 from tests.property.generate import Generator
@@ -18,10 +19,15 @@ REQUESTS = 50
 def test_tables_decide_as_the_reference_does(capsys: pytest.CaptureFixture[str]) -> None:
     """For every generated profile and request the compiled tables and the reference give the same decision."""
     generator, compared = Generator(SEED), 0
-    violations = undecided = 0
+    violations = undecided = refused = 0
     while compared < PAIRS:
         profiles = generator.profiles()
-        ruleset = compile_profiles(profiles)
+        try:
+            ruleset = compile_profiles(profiles)
+        except CompileError as problem:
+            assert problem.limit == CORE_STATES, problem  # random stars may multiply; nothing else may be refused
+            refused += 1
+            continue
         for at in range(2 * REQUESTS):
             profile = profiles[at % 2]
             request = generator.request(profile)
@@ -33,6 +39,7 @@ def test_tables_decide_as_the_reference_does(capsys: pytest.CaptureFixture[str])
             undecided += expected.error
     with capsys.disabled():
         print(f"\noracle: seed {SEED}, {compared} pairs equal, {violations} not allowed, {undecided} undecided")
+    assert refused <= 3
     assert violations > compared // 10, "the generator makes too few requests that meet a rule"
     assert undecided > compared // 100, "the generator makes too few requests that cannot be decided"
 

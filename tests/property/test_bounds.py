@@ -1,0 +1,38 @@
+"""However patterns multiply, compiling ends soon: with a ruleset or with a refusal that says what to change."""
+
+import time
+
+import pytest
+
+from policy.compiler import CompileError, compile_profiles, limits
+from policy.model.types import Action, FileSelector, HostScope, Policy, Rule
+
+SECONDS = 60
+
+
+def of(*patterns: str) -> Policy:
+    rules = [Rule(f"r{at}", FileSelector((one,), ("read",)), Action.DENY) for at, one in enumerate(patterns)]
+    return Policy("many", (HostScope(),), tuple(rules))
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        [f"/{'*a' * 8}{at}{'*b' * 8}" for at in range(30)],
+        [f"/**/{at}/**/a/**/b" for at in range(40)],
+        ["/" + "?*" * 200 + "a", "/" + "*a" * 200],
+        ["/*a" + "?" * 60],
+        [f"/srv/d{at}/*.log" for at in range(1000)] + [f"/**/secret{at}.key" for at in range(500)],
+    ],
+    ids=["stars", "depths", "long", "lookback", "products"],
+)
+def test_multiplying_patterns_are_refused_in_time(patterns: list[str]) -> None:
+    """The refusal names some of the patterns, a rule, the limit and a way out, before time or memory run out."""
+    begin = time.process_time()
+    with pytest.raises(CompileError) as caught:
+        compile_profiles([[of(*patterns)]])
+
+    assert time.process_time() - begin < SECONDS
+    assert caught.value.limit in (limits.CORE_STATES, limits.STATES, limits.AUTOMATON_ENTRIES)
+    assert caught.value.found >= caught.value.limit
+    assert caught.value.hint

@@ -19,7 +19,7 @@
 #define RF_ALSO_MAX 8U                  /* would-denies beside the winner that one decision counts; the compiler refuses more */
 #define RF_SYSCALLS 512U                /* numbers of system calls; higher: no rule matches */
 #define RF_SCRATCH_SLOTS 8U             /* claims of scratch a processor; none free: undecided, SCRATCH_BUSY */
-#define RF_EXE_INLINE 192U              /* bytes of an executable's name kept beside the task's facts */
+#define RF_EXE_INLINE 192U              /* bytes of an executable's name that are kept; longer: undecided, SUBJECT_UNKNOWN, where a rule asks */
 #define RF_EVENT_PATH 192U              /* bytes of an object's name in an event; longer ones follow as a name record */
 #define RF_COMM 16U
 
@@ -165,7 +165,7 @@ enum rf_arming {
 
 #define RF_TASK_EXEMPT (1U << 0)  /* the agent's own mark: copied at fork, cleared at exec */
 #define RF_TASK_SEEDED (1U << 1)  /* executable read from a running process, not recorded at exec */
-#define RF_TASK_EXE_LONG (1U << 2)/* executable's name is in `long_names`, not in `exe` */
+#define RF_TASK_EXE_LONG (1U << 2) /* executable's name does not fit into `exe`: the subject is unknown */
 #define RF_TASK_EXE_KNOWN (1U << 3)
 
 /* Task storage `tasks`. Facts outlive generations; the cached part (profile, domain) is recomputed when its
@@ -173,6 +173,8 @@ enum rf_arming {
 struct rf_task {
         __u64 epoch;      /* tag: epoch, cgroup */
         __u64 cgroup;
+        __u64 seen;       /* epoch at which it was last known to be in `cgroup` */
+        __u64 exec_cgroup; /* where the task, or the parent it was forked from, last executed a program */
         __u32 profile;    /* number + 1 in that epoch; 0: not in scope */
         __u32 domain;
         __u32 exec_id;    /* task_struct.self_exec_id when the executable was recorded */
@@ -251,7 +253,7 @@ _Static_assert(sizeof(struct rf_profile) == 352, "rf_profile");
 _Static_assert(sizeof(struct rf_address_key) == 24, "rf_address_key");
 _Static_assert(sizeof(struct rf_credential_key) == 12, "rf_credential_key");
 _Static_assert(sizeof(struct rf_scope) == 16, "rf_scope");
-_Static_assert(sizeof(struct rf_task) == 232, "rf_task");
+_Static_assert(sizeof(struct rf_task) == 248, "rf_task");
 _Static_assert(sizeof(struct rf_event) == 512, "rf_event");
 _Static_assert(sizeof(struct rf_name) == 16, "rf_name");
 

@@ -1,0 +1,77 @@
+/* Network hooks of LSM: decide by the peer's label.
+ *   socket_connect  connect
+ *   socket_sendmsg  connect, where a message names its peer itself: datagrams, raw sockets, TCP Fast Open
+ * Unix and netlink sockets are not network peers. A family that has no addresses we know matches rules without `to` only. */
+#include "abi.h"
+#include "peer.h"
+
+/* Read the peer out of a socket address that the kernel has copied already. 0: there is none to decide about. */
+RF_INLINE int peer_read(struct peer *peer, struct socket *socket, __u64 address, __u32 length, int sending)
+{
+        struct sock *sk = socket->sk;
+        __u16 own, protocol;
+        __u8 raw[28] = {};
+
+        if (!sk || length < 2)
+                return 0;
+        own = sk->__sk_common.skc_family;
+        protocol = sk->sk_protocol;
+        bpf_probe_read_kernel(raw, 2, (void *)address);
+        peer->family = raw[0] | (__u16)raw[1] << 8;
+        if (peer->family == AF_UNIX || peer->family == AF_NETLINK || own == AF_UNIX || own == AF_NETLINK)
+                return 0;
+        if (peer->family == AF_UNSPEC) {
+                if (!sending || own != AF_INET)
+                        return 0; /* takes a peer away; only IPv4 reads it as an address when it sends */
+                peer->family = AF_INET;
+        }
+        peer->protocol = protocol_of(protocol);
+        if (peer->family == AF_INET && length >= 8) {
+                __u32 ipv4;
+
+                bpf_probe_read_kernel(raw, 8, (void *)address);
+                __builtin_memcpy(&ipv4, &raw[4], 4);
+                peer_ipv4(peer, ipv4);
+        } else if (peer->family == AF_INET6 && length >= 24) {
+                bpf_probe_read_kernel(raw, 24, (void *)address);
+                __builtin_memcpy(peer->address, &raw[8], 16);
+                peer->addressed = 1;
+        }
+        if (peer->addressed)
+                peer->port = (__u16)raw[2] << 8 | raw[3];
+        return 1;
+}
+
+RF_INLINE int on_peer(struct socket *socket, __u64 address, __u32 length, int sending)
+{
+        struct request req = {};
+        struct peer peer = {};
+        int verdict = 0;
+
+        if (request_begin(&req) && request_concerns(&req, RF_CLASS_NETWORK) &&
+            peer_read(&peer, socket, address, length, sending))
+                verdict = peer_decide(&req, &peer);
+        if (req.kill)
+                bpf_send_signal(SIGKILL);
+        request_end(&req);
+        return verdict;
+}
+
+int lsm_socket_connect(unsigned long long *ctx)
+{
+        return on_peer((struct socket *)ctx[0], ctx[1], ctx[2], 0);
+}
+
+RF_INLINE int on_sendmsg(struct socket *socket, struct msghdr *message)
+{
+        if (!message->msg_name)
+                return 0;
+        if (socket->type == SOCK_STREAM && !(message->msg_flags & MSG_FASTOPEN))
+                return 0; /* a stream has its peer already and ignores the name */
+        return on_peer(socket, (__u64)message->msg_name, message->msg_namelen, 1);
+}
+
+int lsm_socket_sendmsg(unsigned long long *ctx)
+{
+        return on_sendmsg((struct socket *)ctx[0], (struct msghdr *)ctx[1]);
+}

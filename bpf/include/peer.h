@@ -1,0 +1,93 @@
+/* Questions about network peers. */
+#ifndef RINGFENCE_PEER_H
+#define RINGFENCE_PEER_H
+
+#include "abi.h"
+#include "decide.h"
+#include "request.h"
+
+/* Whom a socket would talk to; IPv4 as ::ffff:a.b.c.d. */
+struct peer {
+        __u8 address[16];
+        __u16 port; /* host order */
+        __u16 family;
+        __u8 protocol;
+        __u8 addressed; /* IPv4 or IPv6 */
+};
+
+/* A port in network order, in the low half of a word. */
+RF_INLINE __u16 port_of(__u32 raw)
+{
+        return (raw & 0xff) << 8 | ((raw >> 8) & 0xff);
+}
+
+/* Multipath TCP is TCP to whoever writes a policy. */
+RF_INLINE __u8 protocol_of(__u32 protocol)
+{
+        return protocol == IPPROTO_MPTCP ? IPPROTO_TCP : protocol;
+}
+
+RF_INLINE void peer_ipv4(struct peer *peer, __u32 address)
+{
+        peer->addressed = 1;
+        peer->family = AF_INET;
+        peer->address[10] = 0xff;
+        peer->address[11] = 0xff;
+        __builtin_memcpy(&peer->address[12], &address, 4);
+}
+
+RF_INLINE __u32 address_class(struct request *req, struct peer *peer)
+{
+        struct rf_address_key key = {.prefix_length = 32 + 128, .profile = req->profile_number};
+        void *inner = bpf_map_lookup_elem(RF_MAP_addresses, &req->slot);
+        __u32 *found;
+
+        if (!peer->addressed)
+                return req->profile->address_default;
+        __builtin_memcpy(key.address, peer->address, sizeof(key.address));
+        found = inner ? bpf_map_lookup_elem(inner, &key) : 0;
+        return found ? *found : ~0U;
+}
+
+RF_INLINE __u32 port_class(struct rf_profile *profile, const __u32 *words, __u16 port)
+{
+        __u32 page;
+
+        if (!profile->ports)
+                return 0;
+        page = words[(profile->ports + (port >> 8)) & (RF_WORDS - 1)];
+        return words[(page + (port & 255)) & (RF_WORDS - 1)];
+}
+
+RF_INLINE __u32 label_of_peer(struct request *req, struct peer *peer)
+{
+        const __u32 *words = table_of(RF_MAP_words, req->slot, 0);
+        struct rf_profile *profile = req->profile;
+        __u32 address, at;
+
+        if (!words || !profile)
+                return RF_LABEL_UNKNOWN;
+        address = address_class(req, peer);
+        if (address == ~0U) {
+                req->reason = RF_REASON_TABLE_MISSING;
+                return RF_LABEL_UNKNOWN;
+        }
+        at = address * profile->port_classes + port_class(profile, words, peer->port);
+        at = at * profile->protocol_classes +
+             (profile->protocols ? words[(profile->protocols + peer->protocol) & (RF_WORDS - 1)] : 0);
+        return words[(profile->peers + at) & (RF_WORDS - 1)];
+}
+
+RF_INLINE int peer_decide(struct request *req, struct peer *peer)
+{
+        struct question q = {.class_id = RF_CLASS_NETWORK, .operations = RF_NETWORK_CONNECT};
+
+        q.label = label_of_peer(req, peer);
+        q.port = peer->port;
+        q.family = peer->family;
+        q.protocol = peer->protocol;
+        __builtin_memcpy(q.address, peer->address, sizeof(q.address));
+        return request_decide(req, &q);
+}
+
+#endif

@@ -1,0 +1,235 @@
+"""The whole agent where BPF LSM is active: files, programs and connections, and host scope."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from ringfence.v1 import agent_pb2, policy_pb2
+
+from agent.daemon import settings
+from tests.support.agent_process import AgentProcess
+
+CGROUPS = Path("/sys/fs/cgroup")
+SECRET = Path("/tmp/ringfence-lab/secret")
+TOOL = Path("/tmp/ringfence-lab/tool")
+POISON = Path("/tmp/ringfence-lab/poison")
+
+#: A process that tries what it is told, and says with which errno it ended (negative: the signal that ended a child).
+ACTOR = """
+import os, socket, subprocess, sys
+for line in sys.stdin:
+    verb, _, what = line.strip().partition(" ")
+    try:
+        if verb == "read":
+            open(what).close()
+        elif verb == "connect":
+            with socket.socket(type=socket.SOCK_DGRAM) as s:
+                s.connect(("127.0.0.1", int(what)))
+        elif verb == "exec":
+            print(subprocess.run([what]).returncode, flush=True)
+            continue
+        elif verb == "enter":
+            open(what + "/cgroup.procs", "w").write("0")
+        print(0, flush=True)
+    except OSError as error:
+        print(error.errno, flush=True)
+"""
+
+POLICY = f"""
+apiVersion: ringfence.dev/v1
+kind: Policy
+metadata: {{name: lab}}
+spec:
+  scope: [{{cgroup: /lab}}]
+  rules:
+    - id: secret
+      file: {{paths: ["{SECRET}"], operations: [read]}}
+      action: deny
+    - id: tool
+      exec: {{paths: ["{TOOL}"], operations: [exec]}}
+      action: deny
+    - id: poison
+      exec: {{paths: ["{POISON}"], operations: [exec]}}
+      action: kill
+    - id: discard
+      network: {{operations: [connect], to: ["127.0.0.1/32"], ports: [9]}}
+      action: deny
+"""
+
+
+class Actor:
+    """A process in a cgroup that tries things."""
+
+    def __init__(self, cgroup: Path | None) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", ACTOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        if cgroup is not None:
+            (cgroup / "cgroup.procs").write_text(str(self._process.pid))
+        assert self("read /dev/null") == 0
+
+    def __call__(self, what: str) -> int:
+        assert self._process.stdin and self._process.stdout
+        print(what, file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+    def end(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
+    """One agent for all tests: starting takes seconds under emulation."""
+    cache = settings.load(None).cache[0]
+    running = AgentProcess(tmp_path_factory.mktemp("agent"), Path("/sys/fs/bpf/ringfence"), cache).start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def files() -> None:
+    SECRET.parent.mkdir(exist_ok=True)
+    SECRET.write_text("secret")
+    for path in (TOOL, POISON):
+        path.write_bytes(Path("/bin/true").read_bytes())
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def lab() -> Iterator[Path]:
+    """The cgroup /lab; empty and gone afterwards."""
+    path = CGROUPS / "lab"
+    path.mkdir()
+    yield path
+    for directory in (*path.glob("*/"), path):
+        with suppress(OSError):
+            directory.rmdir()
+
+
+@pytest.fixture
+def actors() -> Iterator[list[Actor]]:
+    started: list[Actor] = []
+    yield started
+    for actor in started:
+        actor.end()
+
+
+def push(agent: AgentProcess, yaml: str, **more: object) -> agent_pb2.PushResponse:
+    document = policy_pb2.PolicyDocument(file="lab.yaml", yaml=yaml)
+    with agent.stub() as stub:
+        return stub.Push(agent_pb2.PushRequest(documents=[document], **more))
+
+
+def delete(agent: AgentProcess, *names: str) -> None:
+    with agent.stub() as stub:
+        assert not stub.Delete(agent_pb2.DeleteRequest(names=names)).diagnostics
+
+
+def everything(actor: Actor) -> list[int]:
+    """What becomes of each attempt that the policy forbids."""
+    return [actor(f"read {SECRET}"), actor(f"exec {TOOL}"), actor("connect 9")]
+
+
+def test_every_class_is_refused_in_scope_alone(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:
+    """
+    Refused with EPERM to a process that ran before the push, to one in a child cgroup made later and to one that comes
+    later; not outside; and no longer after the policy is deleted. Every attempt is counted once.
+    """
+    before, outside = Actor(lab), Actor(None)
+    actors += [before, outside]
+    assert everything(before) == [0, 0, 0]
+    response = push(agent, POLICY)
+    assert not response.diagnostics
+    child = lab / "child"
+    child.mkdir()
+    later, inner = Actor(lab), Actor(child)
+    actors += [later, inner]
+
+    refused = [errno.EPERM] * 3
+    assert [refused] * 2 == [everything(before), everything(inner)]
+    assert everything(outside) == [0, 0, 0]
+    with agent.stub() as stub:
+        policy = stub.Get(agent_pb2.GetRequest(name="lab")).policy
+        recent = stub.Tail(agent_pb2.TailRequest(recent=1000))
+        told = [one for answer in recent for one in answer.violations if one.policy == "lab"]
+    assert {rule.id: rule.hits for rule in policy.rules if rule.hits} == {"secret": 2, "tool": 2, "discard": 2}
+    assert 6 == len(told) == len({one.id for one in told})
+    delete(agent, "lab")
+    assert everything(before) == [0, 0, 0]
+
+
+def test_kill_is_sigkill(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:
+    """A rule that says kill ends the process that tried."""
+    actors.append(Actor(lab))
+    push(agent, POLICY)
+
+    assert actors[0](f"exec {POISON}") == -signal.SIGKILL
+    delete(agent, "lab")
+
+
+def test_killed_agent_leaves_enforcement(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:
+    """After kill -9 everything is still refused, and the next agent adopts it."""
+    actors.append(Actor(lab))
+    push(agent, POLICY)
+    agent.end(signal.SIGKILL)
+    assert everything(actors[0]) == [errno.EPERM] * 3
+    agent.start()
+
+    assert agent.started()["adopted"]
+    assert everything(actors[0]) == [errno.EPERM] * 3
+    assert push(agent, POLICY).unchanged
+    delete(agent, "lab")
+
+
+def test_gate_opens_every_class(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:
+    """The gate is open for all hooks at once."""
+    actors.append(Actor(lab))
+    push(agent, POLICY)
+    assert agent.command("gate", "open").returncode == 0
+    assert everything(actors[0]) == [0, 0, 0]
+    assert agent.command("gate", "close").returncode == 0
+
+    assert everything(actors[0]) == [errno.EPERM] * 3
+    delete(agent, "lab")
+
+
+def test_host_scope_that_locks_the_node_up_is_refused(agent: AgentProcess) -> None:
+    """No program can be executed, nobody logs in: only with --force. A harmless host scope is accepted."""
+    text = POLICY.replace("{cgroup: /lab}", "{host: true}")
+    no_shells = text.replace(str(TOOL), "/bin/*sh")
+    (problem,) = push(agent, no_shells, dry_run=True).diagnostics
+    assert problem.code == "host-scope"
+    assert not push(agent, no_shells, dry_run=True, force=True).diagnostics
+
+    assert not push(agent, text).diagnostics
+    outside = Actor(None)
+    assert outside(f"read {SECRET}") == errno.EPERM
+    outside.end()
+    with agent.stub() as stub:
+        assert stub.Status(agent_pb2.StatusRequest()).balances
+    delete(agent, "lab")
+    assert os.access(SECRET, os.R_OK)
+    SECRET.read_text()
+
+
+@pytest.mark.systemd
+def test_unit_is_confined_when_it_starts(agent: AgentProcess) -> None:
+    """A policy for a unit that is not running yet applies as soon as it is, and again after a restart."""
+    unit = "ringfence-lab.service"
+    response = push(agent, POLICY.replace("{cgroup: /lab}", f"{{unit: {unit}}}"))
+    assert [one.code for one in response.diagnostics] == ["empty-scope"]
+    for _ in range(2):
+        script = f"sleep 1; exec cat {SECRET}"
+        command = ["systemd-run", "--wait", "--collect", "--quiet", f"--unit={unit}", "/bin/sh", "-c", script]
+        assert subprocess.run(command, check=False).returncode != 0
+    with agent.stub() as stub:
+        policy = stub.Get(agent_pb2.GetRequest(name="lab")).policy
+    assert sum(rule.hits for rule in policy.rules) == 2
+    delete(agent, "lab")

@@ -154,9 +154,11 @@ def _objects(
     """Path, peer or system call; flags a path of which not everything came."""
     objects = _inline(events["path"], events["path_length"], EVENT_PATH)
     incomplete = events["path_length"] > EVENT_PATH
-    for index in np.flatnonzero(events["flags"] & NAME_APART).tolist():
-        name = apart.get(int(events["token"][index]))
-        incomplete[index] = name is None or len(name) != events["path_length"][index]
+    where = np.flatnonzero(events["flags"] & NAME_APART)
+    tokens, lengths = events["token"][where].tolist(), events["path_length"][where].tolist()
+    for index, token, length in zip(where.tolist(), tokens, lengths, strict=True):
+        name = apart.get(token)
+        incomplete[index] = name is None or len(name) != length
         objects[index] = objects[index] if name is None else name
     flags[incomplete] |= PATH_INCOMPLETE
     _network(events, objects)

@@ -20,11 +20,13 @@ DISCARD = 1 << 30
 LENGTH = DISCARD - 1
 STEP = HEADER + EVENT.itemsize
 
-#: Events looked at as one run after one that ended early; doubled while runs stay whole, so that a mixed ring is not
-#: looked at again and again.
+#: Events looked at as one run at first, then four times as many; a run that is shorter shows that the ring is mixed,
+#: and so many of the next events are looked at one by one.
 FIRST_RUN = 32
 
 _HEADER = struct.Struct("<I")
+#: A header's length and flags, and the kind of the record behind it.
+_FIRST = struct.Struct("<I4xI")
 _NAME = struct.Struct("<IIQ")
 
 
@@ -64,33 +66,78 @@ def walk(data: NDArray[np.uint8], start: int, producer: int, limit: int) -> Reco
         data: The ring's data twice in a row; uint8, shape (2 * size,).
     """
     records = Records(start, start, np.empty(0, EVENT), np.empty(0, np.uint64))
-    runs: list[NDArray[np.void]] = []
-    positions: list[NDArray[np.uint64]] = []
-    room = window = limit
-    while room > 0 and producer - records.end >= HEADER:
-        run = _run(data, records.end, min(window, room, (producer - records.end) // STEP))
-        if len(run):
-            runs.append(run)
-            positions.append(np.arange(records.end, records.end + len(run) * STEP, STEP, dtype=np.uint64))
-            records.end += len(run) * STEP
-            room -= len(run)
-            window = window * 2 if len(run) == window else FIRST_RUN
-        elif not _single(data, records, producer):
-            break
-    if runs:
-        records.events = runs[0] if len(runs) == 1 else np.concatenate(runs)
-        records.positions = positions[0] if len(positions) == 1 else np.concatenate(positions)
+    runs: list[tuple[int, int]] = []
+    found = 0
+    while found < limit and producer - records.end >= HEADER:
+        at = records.end
+        count = _run(data, at, min(limit - found, (producer - at) // STEP))
+        if count:
+            runs.append((at, count))
+            found += count
+            records.end += count * STEP
+        if count < FIRST_RUN and found < limit:
+            more, going = _step(data, records, producer, min(limit - found, FIRST_RUN))
+            runs += [(position, 1) for position in more]
+            found += len(more)
+            if not going:
+                break
+    _gather(data, records, runs)
     return records
 
 
-def _run(data: NDArray[np.uint8], position: int, count: int) -> NDArray[np.void]:
-    """Events from `position` on, at most `count`, up to the first record that is not a finished event."""
+def _run(data: NDArray[np.uint8], position: int, count: int) -> int:
+    """How many finished events follow each other from `position` on, at most `count`."""
     at = position & (len(data) // 2 - 1)
-    headers: NDArray[np.uint32] = np.ndarray((count,), "<u4", data.data, at, (STEP,))
-    kinds: NDArray[np.uint32] = np.ndarray((count,), "<u4", data.data, at + HEADER, (STEP,))
-    bad = np.flatnonzero((headers != EVENT.itemsize) | (kinds != RECORD_EVENT))
-    whole = int(bad[0]) if len(bad) else count
-    return np.ndarray((whole,), EVENT, data.data, at + HEADER, (STEP,))
+    whole = 0
+    window = FIRST_RUN
+    while whole < count:
+        window = min(window, count - whole)
+        headers: NDArray[np.uint32] = np.ndarray((window,), "<u4", data.data, at + whole * STEP, (STEP,))
+        kinds: NDArray[np.uint32] = np.ndarray((window,), "<u4", data.data, at + whole * STEP + HEADER, (STEP,))
+        good = (headers == EVENT.itemsize) & (kinds == RECORD_EVENT)
+        if not good.all():
+            return whole + int(good.argmin())
+        whole += window
+        window *= 4
+    return whole
+
+
+def _step(data: NDArray[np.uint8], records: Records, producer: int, limit: int) -> tuple[list[int], bool]:
+    """
+    Read one by one until there are `limit` events.
+
+    Returns:
+        Positions of the events; and False if nothing more can be read now.
+    """
+    found: list[int] = []
+    mask, raw = len(data) // 2 - 1, data.data
+    while len(found) < limit and producer - records.end >= HEADER:
+        header, kind = _FIRST.unpack_from(raw, records.end & mask)
+        if header == EVENT.itemsize and kind == RECORD_EVENT and producer - records.end >= STEP:
+            found.append(records.end)
+            records.end += STEP
+        elif not _single(data, records, producer):
+            return found, False
+    return found, True
+
+
+def _gather(data: NDArray[np.uint8], records: Records, runs: list[tuple[int, int]]) -> None:
+    """Events and positions of all runs: a view of the ring if they are one, else a copy."""
+    if not runs:
+        return
+    mask = len(data) // 2 - 1
+    if len(runs) == 1:
+        start, count = runs[0]
+        records.events = np.ndarray((count,), EVENT, data.data, (start & mask) + HEADER, (STEP,))
+        records.positions = np.arange(start, start + count * STEP, STEP, dtype=np.uint64)
+        return
+    starts = np.array([start for start, _ in runs], np.uint64)
+    counts = np.array([count for _, count in runs], np.int64)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    records.positions = np.repeat(starts, counts) + (within * STEP).astype(np.uint64)
+    offsets = (records.positions & np.uint64(mask)).astype(np.intp) + HEADER
+    rows = np.lib.stride_tricks.sliding_window_view(data, EVENT.itemsize)[offsets]
+    records.events = rows.view(EVENT)[:, 0]
 
 
 def _single(data: NDArray[np.uint8], records: Records, producer: int) -> bool:

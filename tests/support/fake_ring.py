@@ -8,6 +8,7 @@ The data lies in the file twice; the kernel maps one copy twice, this writes bot
 import mmap
 import os
 import struct
+from contextlib import suppress
 from types import TracebackType
 
 import numpy as np
@@ -15,6 +16,16 @@ import numpy as np
 from agent.abi.events import EVENT, NAME_APART, RECORD_EVENT, RECORD_NAME
 from agent.events.memory import PAGE, MappedRing
 from agent.events.records import BUSY, DISCARD, HEADER
+
+
+class _Memory(MappedRing):
+    """Its descriptor is readable only while there is something to read, as the kernel's is."""
+
+    def advance(self, position: int) -> None:
+        super().advance(position)
+        if self.producer() == position:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self.fileno())
 
 
 class FakeRing:
@@ -48,7 +59,7 @@ class FakeRing:
 
     def map(self) -> MappedRing:
         """The reader's end."""
-        return MappedRing(self.fd, self.size, self.identity, self.wake)
+        return _Memory(self.fd, self.size, self.identity, self.wake)
 
     @property
     def consumer(self) -> int:

@@ -14,6 +14,8 @@ SYSCALLS = 512
 STATES = 400_000
 #: Of them, those past the first wildcard of a pattern; past it the patterns multiply each other.
 CORE_STATES = 1 << 18
+#: Steps of building them (nodes of a set × classes they tell apart), so that few but large sets end in time too.
+CORE_STEPS = 8_000_000
 #: Labels of network peers before merging: address classes × port classes × protocol classes.
 PEERS = 1 << 19
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from policy.compiler import network, truth
 from policy.compiler.comb import Comb
-from policy.compiler.limits import CORE_STATES, SYSCALLS, WORDS, CompileError
+from policy.compiler.limits import SYSCALLS, WORDS, CompileError
 from policy.compiler.minimal import minimise
 from policy.compiler.patterns import Patterns
 from policy.compiler.ruleset import ProfileTable
@@ -134,13 +134,13 @@ class ProfileCompiler:
         return Precedence(needs, hides)
 
     def _explosion(self, problem: Explosion, texts: Sequence[tuple[str, ...]]) -> CompileError:
-        shown = ", ".join(f"`{texts[atom][0]}`" for atom in problem.atoms)
+        shown = ", ".join(_short(texts[atom][0]) for atom in problem.atoms)
         policy, rule = self._user_of(texts[problem.atoms[0]]) if problem.atoms else ("", "")
         return CompileError(
-            f"the patterns multiply each other past {CORE_STATES:,} states; among those that do: {shown}",
+            f"the patterns multiply each other past {problem.passed}; among those that do: {shown}",
             hint="put rules for whole directories (`DIR/**`) before those that begin with `/**/`, or write fewer `*`",
-            limit=CORE_STATES,
-            found=CORE_STATES,
+            limit=problem.limit,
+            found=problem.limit,
             policy=policy,
             rule=rule,
         )
@@ -312,6 +312,10 @@ def _atoms(policies: Sequence[Policy], who: Sequence[Subject]) -> dict[tuple[str
 
 def _paths(rule: Rule) -> tuple[str, ...]:
     return rule.selector.paths if isinstance(rule.selector, FileSelector | ExecSelector) else ()
+
+
+def _short(pattern: str) -> str:
+    return f"`{pattern}`" if len(pattern) <= 60 else f"`{pattern[:60]}…`"
 
 
 def _bits(mask: int) -> list[int]:

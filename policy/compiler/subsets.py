@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from policy.compiler.limits import CORE_STATES, STATES, CompileError
+from policy.compiler.limits import CORE_STATES, CORE_STEPS, STATES, CompileError
 from policy.compiler.patterns import Patterns
 
 #: Where a rule stands: (policy, class, operation).
@@ -76,6 +76,7 @@ class _Core:
         self.table: list[dict[int, int]] = []
         self.defaults: list[int] = []
         self.hidden: list[dict[Place, int]] = []
+        self._steps = 0
         self.empty = self.intern(frozenset())
 
     def intern(self, members: frozenset[int]) -> int:
@@ -94,7 +95,7 @@ class _Core:
         if number is None:
             number = self._numbers[kept] = len(self.sets)
             if number >= CORE_STATES:
-                raise self._explosion()
+                raise self._explosion(f"{CORE_STATES:,} states", CORE_STATES)
             self.sets.append(kept)
             self.hidden.append(hidden)
         return number
@@ -120,6 +121,9 @@ class _Core:
         """Work out where a set leads, in the order of the sets' numbers."""
         nodes = [self.nodes[member] for member in self.sets[number]]
         classes = sorted({class_ for node in nodes for class_ in node.edges})
+        self._steps += len(nodes) * (len(classes) + 1)
+        if self._steps > CORE_STEPS:
+            raise self._explosion(f"{CORE_STEPS:,} steps", CORE_STEPS)
         default = self.intern(self._join([node.default for node in nodes]))
         table = {}
         for class_ in classes:
@@ -141,19 +145,22 @@ class _Core:
     def step(self, number: int, class_: int) -> int:
         return self.table[number].get(class_, self.defaults[number])
 
-    def _explosion(self) -> "Explosion":
+    def _explosion(self, passed: str, limit: int) -> "Explosion":
         """The atoms that are found together most often among the last sets."""
         below = _atoms_below(self.nodes)
         counts = Counter(atom for members in self.sets[-500:] for node in members for atom in below[node][:8])
-        return Explosion([atom for atom, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:3]])
+        often = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return Explosion([atom for atom, _ in often[:3]], passed, limit)
 
 
 class Explosion(Exception):
-    """Patterns multiply each other past the limit; `atoms` are those that stand out."""
+    """Patterns multiply each other past a limit; `atoms` are those that stand out."""
 
-    def __init__(self, atoms: list[int]) -> None:
-        super().__init__(atoms)
+    def __init__(self, atoms: list[int], passed: str, limit: int) -> None:
+        super().__init__(passed)
         self.atoms = atoms
+        self.passed = passed
+        self.limit = limit
 
 
 def _atoms_below(nodes: Sequence[object]) -> list[list[int]]:
@@ -229,7 +236,7 @@ def determinise(patterns: Patterns, precedence: Precedence) -> Automaton:
     The deterministic automaton of patterns.
 
     Raises:
-        Explosion: It would have more than `limits.CORE_STATES` core states.
+        Explosion: It would have more core states, or building them takes more steps, than `limits` allows.
         CompileError: Core and trie together would.
     """
     core = _Core(patterns, precedence)

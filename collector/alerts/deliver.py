@@ -85,7 +85,9 @@ class Courier:
         self._give_up_ns = give_up_ns
         self._clock_ns = clock_ns
         self._fresh: deque[PendingAlert] = deque()
+        #: Numbers of alerts in memory, and of those that are done with while the store is being read.
         self._held: set[int] = set()
+        self._released: set[int] | None = None
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(REQUESTS)
         self._posts: set[asyncio.Task[None]] = set()
@@ -98,7 +100,7 @@ class Courier:
         """Take a fresh alert, or leave it in the store until there is room."""
         if len(self._fresh) >= FRESH_LIMIT or self._failures:
             self._retry_by(self._paused_ns)
-        else:
+        elif alert.number not in self._held:  # else it was read from the store before we were told of it
             self._held.add(alert.number)
             self._fresh.append(alert)
         self._wake.set()
@@ -121,6 +123,13 @@ class Courier:
         if self._posts:
             await asyncio.wait(self._posts)
         await self._transport.close()
+
+    def _release(self, batch: Sequence[PendingAlert]) -> None:
+        numbers = {alert.number for alert in batch}
+        if self._released is None:
+            self._held -= numbers
+        else:
+            self._released |= numbers
 
     def _posted(self, task: asyncio.Task[None]) -> None:
         self._posts.discard(task)
@@ -155,37 +164,52 @@ class Courier:
         return await self._due()
 
     async def _due(self) -> list[PendingAlert]:
-        # Some that are due are on their way already, and may come to their end while the store is read: leave those of
-        # now out, and ask for that many more.
-        held = frozenset(self._held)
+        # Some that are due are on their way already, or come to their end while the store is read: those are held until
+        # it was, and left out. Ask for that many more.
+        wanted = BATCH + len(self._held)
+        self._released, self._retry_ns = set(), None
         try:
-            found = await self._store.due_alerts(self.receiver, self._clock_ns(), BATCH + len(held))
-            self._retry_ns = await self._store.next_due(self.receiver) if len(found) <= len(held) else 0
+            found = await self._store.due_alerts(self.receiver, self._clock_ns(), wanted)
+            following = await self._store.next_due(self.receiver) if len(found) < wanted else 0
         except StoreError as error:
             self._journal("store-failed", receiver=self.receiver, reason=str(error))
-            self._retry_ns = self._clock_ns() + 1_000_000_000
+            self._retry_by(self._clock_ns() + 1_000_000_000)
             return []
-        batch = [alert for alert in found if alert.number not in held][:BATCH]
-        if not batch and self._retry_ns is not None:
-            # All that is due is on its way; its outcome asks again if need be.
-            self._retry_ns = max(self._retry_ns, self._clock_ns() + 1_000_000_000)
+        finally:
+            self._held -= (released := self._released)
+            self._released = None
+        batch = [alert for alert in found if alert.number not in self._held | released][:BATCH]
+        if following is not None:
+            # With nothing to send all that is due is on its way; its outcome asks again if need be.
+            self._retry_by(following if batch else max(following, self._clock_ns() + 1_000_000_000))
         self._held.update(alert.number for alert in batch)
         return batch
 
     async def _deliver(self, batch: Sequence[PendingAlert]) -> None:
+        """Send a batch; if the receiver blames it, its alerts one by one."""
+        error = await self._post(batch)
+        if error is None or error.status not in _BLAMED or len(batch) == 1:
+            await self._record(batch, error)
+            return
+        for alert in batch:
+            await self._record([alert], await self._post([alert]))
+
+    async def _post(self, batch: Sequence[PendingAlert]) -> DeliveryError | None:
         try:
             await self._transport.post(body(batch, self._clock_ns()))
         except DeliveryError as error:
-            if error.status in _BLAMED and len(batch) > 1:
-                for alert in batch:
-                    await self._deliver([alert])
-                return
-            await self._failed(batch, error)
-        else:
-            self._failures = 0
-            await self._settle([self._attempt(batch, "delivered")])
+            return error
+        return None
+
+    async def _record(self, batch: Sequence[PendingAlert], error: DeliveryError | None) -> None:
+        try:
+            if error is None:
+                self._failures = 0
+                await self._settle([self._attempt(batch, "delivered")])
+            else:
+                await self._failed(batch, error)
         finally:
-            self._held.difference_update(alert.number for alert in batch)
+            self._release(batch)
 
     async def _failed(self, batch: Sequence[PendingAlert], error: DeliveryError) -> None:
         now = self._clock_ns()

@@ -74,21 +74,25 @@ class Api:
         return views.alert_rules(names, await self._store.alert_counts())
 
     async def list_nodes(self) -> models.NodeList:
+        """Every node ever seen, by name, as it last reported."""
         accounts = {record.name: account for record, account in await self._store.nodes()}
         known = self._nodes.all()
         return models.NodeList(nodes=[views.node(node, accounts.get(node.name, NodeAccount())) for node in known])
 
     async def get_node(self, name: str) -> models.Node:
+        """One node; 404 if there is none of this name."""
         if (found := await self.node(name)) is None:
             raise HTTPException(404, f"no node `{printable_text(name)}`")
         return found
 
     async def list_policies(self, node: str | None = None) -> models.PolicyList:
+        """What is live, by node and name, with exact counts of hits."""
         chosen = [self._known(node)] if node is not None else [known.name for known in self._nodes.all()]
         found = [self._nodes.get(name) for name in chosen]
         return models.PolicyList(policies=[policy for known in found if known for policy in views.policies(known)])
 
     async def validate(self, request: models.ValidateRequest) -> models.ValidateResponse:
+        """Check policies without a node; the answer to an invalid one is 200 with `valid` false."""
         try:
             answer = await self._checker.check([document.model_dump() for document in request.documents])
         except CheckError as error:
@@ -101,6 +105,7 @@ class Api:
         )
 
     async def push(self, request: models.PushRequest) -> models.PushResponse:
+        """Send policies to nodes, and wait for what each makes of them."""
         message = agent_pb2.PushRequest(
             documents=[policy_pb2.PolicyDocument(file=one.file, yaml=one.yaml) for one in request.documents],
             confirm_seconds=request.confirm_seconds,
@@ -110,6 +115,7 @@ class Api:
         return await self._to_all(request.nodes, lambda name: self._nodes.push(name, message, self._order_timeout))
 
     async def delete(self, name: str, node: Annotated[list[str] | None, Query()] = None) -> models.PushResponse:
+        """Remove a policy from nodes, and wait for what each answers."""
         message = agent_pb2.DeleteRequest(names=[name])
         return await self._to_all(node, lambda one: self._nodes.delete(one, message, self._order_timeout))
 
@@ -127,6 +133,7 @@ class Api:
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> models.ViolationPage:
+        """One page, newest first; `next` leads to the following one."""
         query = ViolationFilter(
             nodes=tuple(node),
             policies=tuple(policy),
@@ -144,6 +151,7 @@ class Api:
         )
 
     async def get_violation(self, event_id: str) -> models.Violation:
+        """One violation by its id."""
         if (found := await self._store.violation(event_id)) is None:
             raise HTTPException(404, "no violation of this id")
         return views.violation(found)
@@ -156,10 +164,12 @@ class Api:
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> models.AlertPage:
+        """One page of alerts, newest first."""
         page = await self._store.alerts(state, rule, receiver, limit, read_cursor(cursor))
         return models.AlertPage(alerts=[views.alert(one) for one in page.alerts], next=write_cursor(page.next))
 
     async def list_alert_rules(self) -> models.AlertRuleList:
+        """The alert rules with what became of their alerts."""
         return models.AlertRuleList(rules=await self.alert_rules())
 
     def _known(self, name: str) -> str:

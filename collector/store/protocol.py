@@ -1,7 +1,8 @@
 """
 What the rest of the collector asks of a store. SQLite is the first behind it; PostgreSQL can follow.
 
-Everything that writes is durable when it returns.
+Everything that writes survives `kill -9` when it returns. Events, alerts and counts survive loss of power too; that an
+alert was delivered, or what a node said of itself, may then be forgotten: alerts are sent again, nodes report again.
 """
 
 from collections.abc import Callable, Sequence

@@ -122,11 +122,12 @@ class SqliteStore:
                     record.report,
                     self._appender.node(record.name),
                 ),
-            )
+            ),
+            synced=False,
         )
 
     async def settle(self, attempts: Sequence[Attempt]) -> None:
-        await self._write(lambda: self._settle(attempts))
+        await self._write(lambda: self._settle(attempts), synced=False)
 
     async def expire(self, keep_events: int, keep_ns: int, now_ns: int) -> Expired:
         result = await self._write(lambda: self._expire(keep_events, keep_ns, now_ns))
@@ -181,9 +182,9 @@ class SqliteStore:
             self._readers.get().close()
         os.close(self._lock)
 
-    async def _write(self, run: Callable[[], T], weight: int = 0) -> T:
+    async def _write(self, run: Callable[[], T], weight: int = 0, *, synced: bool = True) -> T:
         future: asyncio.Future[object] = self._loop.create_future()
-        self._writer.submit(Job(run, future, weight))
+        self._writer.submit(Job(run, future, weight, synced))
         return cast(T, await asyncio.shield(future))
 
     async def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:

@@ -26,11 +26,13 @@ class Job:
     Attributes:
         weight: Events it writes.
         token: The caller's own, to know the job by.
+        synced: Whether it must survive loss of power when it is done. Every job survives `kill -9` of the process.
     """
 
     run: Callable[[], object]
     token: object
     weight: int = 0
+    synced: bool = True
     result: object = None
     error: StoreError | None = None
 
@@ -104,6 +106,9 @@ class Writer:
 
     def _attempt(self, jobs: Sequence[Job]) -> StoreError | None:
         try:
+            # In WAL mode NORMAL commits without waiting for the disk; the next FULL commit syncs what it left.
+            synced = any(job.synced for job in jobs)
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
             self._connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 job.result = job.run()

@@ -38,8 +38,9 @@ def bench_store(events: int = 600_000, batch_size: int = 500) -> dict[str, float
         stream.wait_acknowledged(len(batches))
         seconds, after = time.perf_counter() - began, process.cpu_times()
         stream.close()
-        resident, size = process.memory_info().rss, (Path(directory) / "state/store.db").stat().st_size
+        resident = process.memory_info().rss
         collector.stop()
+        size = (Path(directory) / "state/store.db").stat().st_size
     cpu = after.user + after.system - before.user - before.system
     return {
         "events_per_second": round(events / seconds),
@@ -61,8 +62,10 @@ def bench_alerts(rate: int = 1_000, seconds: float = 10) -> dict[str, float]:
         collector = CollectorProcess(Path(directory), receiver)
         stream = Stream(collector.grpc)
         seen: list[float] = []
-        watching = threading.Thread(target=_watch, args=(collector, seen, round(rate * seconds)), daemon=True)
+        joined = threading.Event()
+        watching = threading.Thread(target=_watch, args=(collector, seen, round(rate * seconds), joined), daemon=True)
         watching.start()
+        joined.wait(10)
         total = _send_steadily(stream, rate, seconds)
         stream.wait_acknowledged(total)
         receiver.wait(round(rate * seconds))
@@ -89,10 +92,11 @@ def _send_steadily(stream: Stream, rate: int, seconds: float, step: float = 0.01
     return steps
 
 
-def _watch(collector: CollectorProcess, seen: list[float], wanted: int) -> None:
+def _watch(collector: CollectorProcess, seen: list[float], wanted: int, joined: threading.Event) -> None:
     headers = {"Authorization": f"Bearer {collector.token}"}
     with httpx.stream("GET", collector.web + "/api/v1/events", headers=headers, timeout=30, trust_env=False) as answer:
         for line in answer.iter_lines():
+            joined.set()
             if line.startswith("data: [{"):
                 now = time.time_ns()
                 seen += [(now - int(violation["unix_ns"])) / 1e6 for violation in json.loads(line[6:])]

@@ -258,6 +258,17 @@ class TestDelivery:
         assert len(transport.taken) == 2
         assert (counts["delivered"], counts["pending"]) == (2, 1)
 
+    def test_outages_leave_nothing_behind(self, tmp_path: Path):
+        """Through refusals of both kinds every alert comes to its end, and none is sent twice."""
+        down, blamed = DeliveryError("answered 503", 503), DeliveryError("answered 400", 400)
+        transport = FakeTransport([None, down, blamed, None, None, blamed, *[None] * 30, down])
+
+        counts = deliver(tmp_path, transport, 900, until=900)
+
+        assert sorted(transport.taken) == sorted(alert_id(f"{NODE}:4f1c09aa:v{n}", "r") for n in range(900))
+        assert (counts["delivered"], counts["pending"]) == (900, 0)
+        assert counts["failed"] > 0
+
     def test_old_alerts_that_fail_are_dead(self, tmp_path: Path):
         """An alert that fails for longer than the limit is given up and counted."""
         transport = FakeTransport([DeliveryError("down")] * 100)

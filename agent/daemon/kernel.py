@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.daemon.log import log
 from agent.daemon.ports import ClassReach, Gate, Hook, Install, Live, NodeError, Reach
 from agent.events.account import RingTotals
 from agent.host.facts import LSM_FILE, HostFacts
@@ -20,7 +21,7 @@ from agent.kernel.enforcer import Enforcer, NoGenerationError
 from agent.kernel.gate import FOREVER
 from agent.kernel.install import GenerationError
 from agent.kernel.maps import MapMismatchError
-from agent.kernel.pins import PinError
+from agent.kernel.pins import PinError, Pins
 from agent.kernel.programs_file import ProgramsFile, ProgramsFileError
 from agent.kernel.syscall import BpfError
 from agent.kernel.tables import RulesetLimitError
@@ -64,7 +65,8 @@ def open_kernel(
     """
     Take over what is pinned, or install it.
 
-    In mode "auto" BPF LSM is used where it is active and loads; otherwise cgroup hooks are, and why is remembered.
+    In mode "auto" BPF LSM is used where it is active and loads; otherwise cgroup hooks are, and why is remembered. LSM
+    programs that are pinned already are never given up for that.
 
     Raises:
         NodeError: Nothing can be installed.
@@ -76,15 +78,22 @@ def open_kernel(
         try:
             return EnforcerKernel(_open(programs, place, "lsm"), lsm_reach(facts), facts)
         except NodeError as error:
-            if mode == "lsm":
+            if mode == "lsm" or _lsm_pinned(place.pins):
                 raise
             why = _refused(error)
+            log().warning("lsm_refused", error=str(error))
     return EnforcerKernel(_open(programs, place, "cgroup"), why, facts)
 
 
 def _open(programs: ProgramsFile, place: Place, mode: Literal["lsm", "cgroup"]) -> Enforcer:
     with _translated():
         return Enforcer.open_or_install(programs, place.pins, mode, cgroup_mount=place.cgroup_mount)
+
+
+def _lsm_pinned(pins: Path) -> bool:
+    """Whether LSM programs are enforcing already: then what fails now is no reason to take them away for less."""
+    with _translated():
+        return any(name.endswith("-lsm") for name in Pins(pins).sets())
 
 
 def lsm_reach(facts: HostFacts) -> ClassReach:

@@ -4,6 +4,7 @@ Facts of this machine, each read where the kernel tells it. None: it could not b
 Everything is read below `root`, so that tests can lay a machine out in a directory.
 """
 
+import ctypes
 import platform
 import re
 from dataclasses import dataclass
@@ -12,6 +13,16 @@ from pathlib import Path
 LSM_FILE = "/sys/kernel/security/lsm"
 BTF_FILE = "/sys/kernel/btf/vmlinux"
 BPFFS = "/sys/fs/bpf"
+_LSM_LIST_MODULES = 461  # the same number on every architecture
+_LSM_NAMES = dict(  # LSM_ID_* of linux/lsm.h
+    enumerate(
+        (
+            *("capability", "selinux", "smack", "tomoyo", "apparmor", "yama", "loadpin", "safesetid", "lockdown"),
+            *("bpf", "landlock", "ima", "evm", "ipe"),
+        ),
+        start=100,
+    )
+)
 _BCC_FILES = (
     "/usr/lib/python3/dist-packages/bcc/__init__.py",
     "/usr/lib/python3/site-packages/bcc/__init__.py",
@@ -99,8 +110,17 @@ def _flag(root: Path, path: str) -> bool | None:
 
 
 def _lsms(root: Path) -> tuple[str, ...] | None:
+    """From securityfs; where that is not mounted, of this machine, from lsm_list_modules(2) (since Linux 6.8)."""
     text = _text(root, LSM_FILE)
-    return tuple(text.strip().split(",")) if text else None
+    if text:
+        return tuple(text.strip().split(","))
+    return _listed() if root == Path("/") else None
+
+
+def _listed() -> tuple[str, ...] | None:
+    numbers, size = (ctypes.c_uint64 * 64)(), ctypes.c_uint32(64 * 8)
+    count = ctypes.CDLL(None).syscall(_LSM_LIST_MODULES, numbers, ctypes.byref(size), 0)
+    return tuple(_LSM_NAMES.get(number, str(number)) for number in numbers[:count]) if count > 0 else None
 
 
 def _mounts(root: Path) -> list[tuple[str, str]]:

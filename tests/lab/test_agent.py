@@ -64,14 +64,14 @@ spec:
 
 
 class Actor:
-    """A process in a cgroup that tries things."""
+    """
+    A process in a cgroup that tries things. It enters before it is executed: a task is armed at its first exec there.
+    """
 
     def __init__(self, cgroup: Path | None) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", ACTOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        if cgroup is not None:
-            (cgroup / "cgroup.procs").write_text(str(self._process.pid))
+        enter = f"echo 0 > {cgroup}/cgroup.procs; " if cgroup else ""
+        command = ["/bin/sh", "-c", f'{enter}exec "$@"', "sh", sys.executable, "-c", ACTOR]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self("read /dev/null") == 0
 
     def __call__(self, what: str) -> int:
@@ -85,12 +85,24 @@ class Actor:
 
 
 @pytest.fixture(scope="module")
-def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """One agent for all tests: starting takes seconds under emulation."""
     cache = settings.load(None).cache[0]
     running = AgentProcess(tmp_path_factory.mktemp("agent"), Path("/sys/fs/bpf/ringfence"), cache).start()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def agent(started: AgentProcess) -> Iterator[AgentProcess]:
+    """The agent, running and without policies, whatever the test before did."""
+    if started.process is None or started.process.poll() is not None:
+        started.start()
+    yield started
+    if started.process is not None and started.process.poll() is None:
+        with started.stub() as stub:
+            names = [policy.name for policy in stub.List(agent_pb2.ListRequest()).policies]
+            stub.Delete(agent_pb2.DeleteRequest(names=names))
 
 
 @pytest.fixture(autouse=True)

@@ -54,9 +54,15 @@ def _translated() -> Iterator[None]:
         yield
     except _FOREIGN as error:
         found, required = str(getattr(error, "found", "")), str(getattr(error, "required", ""))
-        raise NodeError(str(error), found=found, required=required) from error
+        raise NodeError(str(error), found=found, required=required, hint=_hint(error)) from error
     except OSError as error:
         raise NodeError(f"the kernel cannot be reached: {error}") from error
+
+
+def _hint(error: Exception) -> str:
+    if isinstance(error, MapMismatchError):
+        return "another version's maps are pinned: `ringfence-agent uninstall --keep-policies`, then start the agent"
+    return ""
 
 
 def open_kernel(

@@ -53,7 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine can do; needs no running agent")
     doctor.add_argument("--json", action="store_true", help="for programs; `agentctl doctor` shows it to people")
     uninstall = commands.add_parser("uninstall", help="take everything out of the kernel, and forget the policies")
-    uninstall.add_argument("--purge", action="store_true", help="remove the state with undelivered violations as well")
+    how = uninstall.add_mutually_exclusive_group()
+    how.add_argument("--purge", action="store_true", help="remove the state with undelivered violations as well")
+    how.add_argument("--keep-policies", action="store_true", help="the next agent installs them again")
     for command in commands.choices.values():
         command.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
@@ -130,7 +132,7 @@ def _doctor(settings: Settings, options: argparse.Namespace) -> int:
 def _uninstall(settings: Settings, options: argparse.Namespace) -> int:
     from agent.daemon.uninstall import uninstall
 
-    uninstall(settings, purge=options.purge)
+    uninstall(settings, purge=options.purge, keep_policies=options.keep_policies)
     print("nothing of Ringfence is left in this kernel")
     return 0
 

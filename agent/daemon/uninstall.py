@@ -10,12 +10,13 @@ from agent.kernel import enforcer
 from agent.kernel.syscall import BpfError
 
 
-def uninstall(settings: Settings, *, purge: bool) -> None:
+def uninstall(settings: Settings, *, purge: bool = False, keep_policies: bool = False) -> None:
     """
     Remove programs, links and maps, then make sure that no agent installs them again by itself.
 
     Args:
         purge: Remove the state directory too, with violations that were not delivered.
+        keep_policies: Leave the state as it is: as after a reboot, the next agent installs the last generation again.
 
     Raises:
         NodeError: An agent is running, or something stays.
@@ -27,6 +28,8 @@ def uninstall(settings: Settings, *, purge: bool) -> None:
         raise NodeError(f"something stays in the kernel: {error}", hint="this needs root") from error
     if purge:
         shutil.rmtree(settings.state, ignore_errors=True)
+        return
+    if keep_policies:
         return
     try:
         store = Store(settings.state)

@@ -177,6 +177,26 @@ def test_uninstall_leaves_nothing(agent: AgentProcess, cgroup: Path, worker: Sta
     assert inside.connect() == 0
 
 
+def test_last_generation_is_installed_before_the_agent_runs(
+    agent: AgentProcess, cgroup: Path, worker: StartWorker
+) -> None:
+    """
+    When the kernel has lost everything, as at boot, `early` enforces again from cached programs; the agent adopts it.
+    """
+    inside = worker(cgroup)
+    agent.push(network_policy("web", scope(cgroup)))
+    agent.end()
+    assert agent.command("uninstall", "--keep-policies").returncode == 0
+    assert inside.connect() == 0
+    assert agent.command("early").returncode == 0
+    assert inside.connect() == errno.EPERM
+    agent.start()
+
+    assert agent.started()["adopted"]
+    assert inside.connect() == errno.EPERM
+    assert "unchanged" in agent.push(network_policy("web", scope(cgroup))).stdout
+
+
 def test_what_this_kernel_cannot_enforce_is_refused(agent: AgentProcess, cgroup: Path) -> None:
     """Without BPF LSM a file rule is refused by name, with what was found, and nothing of the push is live."""
     network = "network: {operations: [connect], to: [127.0.0.1/32], ports: [9]}"

@@ -107,7 +107,7 @@ def load(arguments: list[str]) -> Settings:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     first.add_argument("--config", type=Path)
     known, rest = first.parse_known_args(arguments)
-    if known.config is not None and not known.config.is_file():
+    if known.config is not None and (known.config.is_dir() or not known.config.exists()):
         raise ConfigurationError(f"cannot read `{known.config}`")
     try:
         return _sourced(known.config or CONFIG, rest)()

@@ -40,12 +40,18 @@ spec:
 
 
 class CompilerProcess:
-    """The template process; makes sessions. Safe to use from several threads."""
+    """
+    The template process; makes sessions. Safe to use from several threads.
+
+    Attributes:
+        template: Its process id.
+    """
 
     def __init__(self) -> None:
         """Fork the template. Call it before the first thread starts."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
+        self.template = os.fork()
+        if self.template == 0:
             ours.close()
             _template(theirs)
         theirs.close()
@@ -69,8 +75,13 @@ class CompilerProcess:
         return Session(Connection(ours.detach()))
 
     def close(self) -> None:
-        """End the template; it sees the end of its socket."""
+        """End the template: it sees the end of its socket."""
         self._control.close()
+        self._reap()
+
+    def _reap(self) -> None:
+        with suppress(ChildProcessError):
+            os.waitpid(self.template, 0)
 
     def _send(self, end: socket.socket) -> None:
         with self._lock:
@@ -83,9 +94,11 @@ class CompilerProcess:
     def _respawn(self) -> None:
         """Somebody killed the template. Now there are threads, so a new one starts from nothing."""
         self._control.close()
+        self._reap()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            subprocess.Popen([sys.executable, "-m", "agent.daemon.compiling"], stdin=theirs.fileno())
+            command = [sys.executable, "-m", "agent.daemon.compiling"]
+            self.template = subprocess.Popen(command, stdin=theirs.fileno()).pid
 
 
 class Session:

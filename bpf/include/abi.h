@@ -126,9 +126,11 @@ struct rf_profile {
 };
 
 /* A row is `operations of the class` words, each the offset of a decision in `words`:
- *   word 0: effect | error << 8 | also count << 16
+ *   word 0: effect | error << 8 | also count << 16 | rank << 24; of the operations of a request the greatest rank counts: by effect,
+ *           and what could not be decided before what could
  *   word 1: rule (index of its counter)
  *   word 2..: rules of other policies whose would-deny is counted too (also count of them, at most RF_ALSO_MAX) */
+#define RF_DECISION_RANK(word) ((word) >> 24)
 #define RF_DECISION_EFFECT(word) ((word) & 0xffU)
 #define RF_DECISION_ERROR(word) (((word) >> 8) & 0xffU)
 #define RF_DECISION_ALSO(word) (((word) >> 16) & 0xffU)

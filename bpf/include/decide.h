@@ -81,12 +81,6 @@ struct outcome {
         __u32 rule;
 };
 
-/* By effect, and an error before a decision of the same effect: it must not go unreported. */
-RF_INLINE __u32 strictness(__u32 head)
-{
-        return RF_DECISION_EFFECT(head) << 1 | (RF_DECISION_ERROR(head) != 0);
-}
-
 /* The strictest decision over the operations that are asked for. 0: a look-up failed. */
 RF_INLINE int row_decide(struct request *req, struct question *q, const __u32 *words, struct outcome *outcome)
 {
@@ -111,7 +105,7 @@ RF_INLINE int row_decide(struct request *req, struct question *q, const __u32 *w
                         continue;
                 decision = words[(row + i) & (RF_WORDS - 1)];
                 head = words[decision & (RF_WORDS - 1)];
-                if (!outcome->decision || strictness(head) > strictness(outcome->head)) {
+                if (!outcome->decision || RF_DECISION_RANK(head) > RF_DECISION_RANK(outcome->head)) {
                         outcome->decision = decision;
                         outcome->head = head;
                 }

@@ -154,9 +154,9 @@ def test_every_class_is_refused_in_scope_alone(agent: AgentProcess, lab: Path, a
     Refused with EPERM to a process that ran before the push, to one in a child cgroup made later and to one that comes
     later; not outside; and no longer after the policy is deleted. Every attempt is counted once.
     """
-    before, outside = Actor(lab), Actor(None)
-    actors += [before, outside]
-    assert everything(before) == [0, 0, 0]
+    before, moved, outside = Actor(lab), Actor(lab, executes=False), Actor(None)
+    actors += [before, moved, outside]
+    assert everything(before) == everything(moved) == [0, 0, 0]
     response = push(agent, POLICY)
     assert not response.diagnostics
     child = lab / "child"
@@ -165,16 +165,26 @@ def test_every_class_is_refused_in_scope_alone(agent: AgentProcess, lab: Path, a
     actors += [later, inner]
 
     refused = [errno.EPERM] * 3
-    assert [refused] * 2 == [everything(before), everything(inner)]
+    assert [refused] * 4 == [everything(actor) for actor in (before, moved, later, inner)]
     assert everything(outside) == [0, 0, 0]
     with agent.stub() as stub:
         policy = stub.Get(agent_pb2.GetRequest(name="lab")).policy
         recent = stub.Tail(agent_pb2.TailRequest(recent=1000))
         told = [one for answer in recent for one in answer.violations if one.policy == "lab"]
-    assert {rule.id: rule.hits for rule in policy.rules if rule.hits} == {"secret": 2, "tool": 2, "discard": 2}
-    assert 6 == len(told) == len({one.id for one in told})
+    assert {rule.id: rule.hits for rule in policy.rules if rule.hits} == {"secret": 4, "tool": 4, "discard": 4}
+    assert 12 == len(told) == len({one.id for one in told})
     delete(agent, "lab")
     assert everything(before) == [0, 0, 0]
+
+
+def test_entering_is_not_arming(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:
+    """A task that enters a scope is confined from its first exec there on, so that runtimes can set a container up."""
+    push(agent, POLICY)
+    entered = Actor(lab, executes=False)
+    actors.append(entered)
+
+    assert entered(f"read {SECRET}") == 0
+    delete(agent, "lab")
 
 
 def test_kill_is_sigkill(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:

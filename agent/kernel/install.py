@@ -2,6 +2,9 @@
 Put a ruleset beside the live one, whole, and then switch: one write. Whatever fails before, the live generation stays.
 
 A change of a map of maps waits for an RCU grace period (10 to 20 ms): the seven of them wait at once, in threads.
+Nobody may be reading a slot any more when it is filled. The one that is taken was live two switches ago, and between
+the two stood such a wait: so an install waits for readers itself only after a rollback or the like, or when the agent
+has just started.
 """
 
 import contextlib
@@ -99,7 +102,8 @@ class Installer:
         plan = self.slots.plan()
         retired = self._retired(plan)
         with ThreadPoolExecutor(self.workers) as threads:
-            unread = threads.submit(self.bpf.wait_for_readers)  # of what was live before the last switch
+            left = self.slots.unsettled
+            unread = threads.submit(self.bpf.wait_for_readers) if plan.slot in left else None
             with (
                 self._inner(ruleset, scopes) as (inner, epoch),
                 self._published(plan.slot, inner, unread, threads),
@@ -107,6 +111,7 @@ class Installer:
                 rules, lease = len(ruleset.rules), reverts_at or 0
                 self.slots.write(plan.slot, Slot(generation, epoch, lease, plan.fallback, rules, self.processors))
                 attach()
+                self.slots.settled(left)  # to publish was to wait for an RCU grace period
                 self.slots.select(plan.slot)
         return Installed(plan.slot, generation, time.monotonic_ns() - began, retired)
 
@@ -156,10 +161,11 @@ class Installer:
 
     @contextlib.contextmanager
     def _published(
-        self, slot: int, inner: Mapping[str, int], unread: Future[None], threads: ThreadPoolExecutor
+        self, slot: int, inner: Mapping[str, int], unread: Future[None] | None, threads: ThreadPoolExecutor
     ) -> Iterator[None]:
         """The inner maps in their slot, once nobody reads what was there; taken out again if the body fails."""
-        self._settle(unread, inner["counters"])
+        if unread is not None:
+            self._settle(unread, inner["counters"])
         key = slot.to_bytes(4, "little")
         writes = [(self.fds[name], key, fd.to_bytes(4, "little")) for name, fd in inner.items()]
         try:

@@ -48,10 +48,14 @@ class Slots:
     """
     Args:
         maps: Descriptors by name; those of `control` and `slots` are used.
+
+    Attributes:
+        unsettled: Slots that a program which began before a switch may still be reading.
     """
 
     def __init__(self, bpf: Bpf, maps: Mapping[str, int]) -> None:
         self._bpf, self._control, self._slots = bpf, maps["control"], maps["slots"]
+        self.unsettled = frozenset(range(1, abi.SLOTS))  # who knows what was switched before us
 
     def read(self, slot: int) -> Slot:
         data = self._bpf.map_lookup(self._slots, _key(slot), abi.SLOT.itemsize) or bytes(abi.SLOT.itemsize)
@@ -71,7 +75,12 @@ class Slots:
 
     def select(self, slot: int) -> None:
         """The switch."""
+        self.unsettled |= {self.selected(), self.live()}
         self._bpf.map_update(self._control, _key(abi.Control.LIVE), slot.to_bytes(8, "little"))
+
+    def settled(self, slots: frozenset[int]) -> None:
+        """Every program that ran when these were `unsettled` has ended since."""
+        self.unsettled -= slots
 
     def live(self) -> int:
         """The slot that the programs follow now; 0: none."""

@@ -5,11 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ringfence.v1 import agent_pb2_grpc
 
@@ -32,6 +33,7 @@ class AgentProcess:
     cache: Path
     more: str = ""
     process: subprocess.Popen[str] | None = None
+    listener: threading.Thread | None = None
     lines: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -48,8 +50,15 @@ class AgentProcess:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             if self._heard(line) == "ready":
+                self.listener = threading.Thread(target=self._listen, args=(self.process.stderr,), daemon=True)
+                self.listener.start()
                 return self
         raise AssertionError(f"the agent ended with {self.process.wait()}: {self.lines}")
+
+    def _listen(self, stderr: IO[str]) -> None:
+        """To the end, which children keep open as long as they live: a pipe that nobody reads would stop the agent."""
+        for line in stderr:
+            self._heard(line)
 
     def _heard(self, line: str) -> str:
         try:
@@ -64,10 +73,9 @@ class AgentProcess:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait; its exit status."""
-        assert self.process is not None and self.process.stderr is not None
+        assert self.process is not None and self.listener is not None
         self.process.send_signal(number)
-        for line in self.process.stderr:  # to the end, which children keep open as long as they live
-            self._heard(line)
+        self.listener.join(30)
         return self.process.wait(30)
 
     def stop(self) -> None:

@@ -28,6 +28,7 @@ from agent.workloads.scopes import Assignment, Glob, assign, matching
 from policy.compiler.ruleset import RuleReference, Ruleset
 from policy.model.types import Policy
 
+NOTES_MAX = 20
 SCOPE_DEPTH = 64  # RF_SCOPE_DEPTH of bpf/include/abi.h
 
 
@@ -61,6 +62,7 @@ class Engine:
         self._known: dict[int, Generation] = {}
         self._retired = Retired()
         self._newest = 0
+        self._unwritten = ""
 
     # ---- changes ----------------------------------------------------------------------------------------------------
 
@@ -88,7 +90,7 @@ class Engine:
         problems = [*problems, *found]
         refusals.refuse_errors(problems)
         names = tuple(one.policy.name for one in resolved)
-        if self._unchanged(resolved):
+        if self._unchanged(resolved) and not self._unwritten:
             return Outcome(tuple(problems), names, self.snapshot.generation, unchanged=True)
         self._refuse_while_pending()
         policies = dict(self.snapshot.policies)
@@ -108,6 +110,7 @@ class Engine:
             self._target(policies, own, assignment), reverts_at=reverts_at, fallback=self.snapshot.generation
         )
         enforced_ns = self._switch(target, ruleset)
+        problems += self._undurable()
         return Outcome(tuple(problems), names, self.snapshot.generation, enforced_ns - arrived_ns)
 
     def delete(self, names: Sequence[str], arrived_ns: int) -> Outcome:
@@ -123,7 +126,8 @@ class Engine:
                 enforced_ns = self._switch(self._target(policies, own, assignment), ruleset)
             else:
                 enforced_ns = self._withdraw()
-            return Outcome((), tuple(names), self.snapshot.generation, enforced_ns - arrived_ns)
+            problems = tuple(self._undurable())
+            return Outcome(problems, tuple(names), self.snapshot.generation, enforced_ns - arrived_ns)
         except refusals.Refused as refused:
             return Outcome(refused.problems, generation=self.snapshot.generation)
         except (NodeError, StoreError) as error:
@@ -155,7 +159,7 @@ class Engine:
         expired = self.snapshot.generation
         self._adopt(self._with.kernel.live().generation)
         back = self.snapshot.generation
-        self.notes.append(f"generation {expired} was not confirmed in time: generation {back} is back")
+        self.note(f"generation {expired} was not confirmed in time: generation {back} is back")
         self._write_state()
         self.follow(everything=True)
         return None
@@ -175,8 +179,16 @@ class Engine:
         assignment = assign(own, self._with.follower.cgroups, SCOPE_DEPTH)
         if set(assignment.profiles) <= set(live.profiles):
             self._rescope(own, assignment)
-        else:
+            return
+        try:
             self._recompile(own, assignment)
+        except refusals.Refused as refused:
+            self.note(f"a new cgroup's policies cannot be compiled together, and it has those above it: {refused}")
+
+    def note(self, text: str) -> None:
+        """Remember what was out of the ordinary; the same thing once, and a bounded number."""
+        if text not in self.notes:
+            self.notes = [*self.notes[-NOTES_MAX + 1 :], text]
 
     # ---- start ------------------------------------------------------------------------------------------------------
 
@@ -194,16 +206,16 @@ class Engine:
         else:
             number = self._state.generation if self._state.fallback is None else self._state.fallback
             if self._state.fallback is not None:
-                self.notes.append(f"generation {self._state.generation} was never confirmed and is not installed again")
+                self.note(f"generation {self._state.generation} was never confirmed and is not installed again")
             if number:
                 self._reinstall(number)
         self._write_state()
 
     def _start_adopted(self, number: int) -> None:
         if number != self._state.generation:
-            self.notes.append(f"the kernel has generation {number} live, not {self._state.generation}: the kernel wins")
+            self.note(f"the kernel has generation {number} live, not {self._state.generation}: the kernel wins")
         if number and number not in self._known:
-            self.notes.append(f"generation {number} is live and nothing is known of its policies: push them again")
+            self.note(f"generation {number} is live and nothing is known of its policies: push them again")
             self.snapshot = Snapshot(generation=number)
             return
         self._adopt(number)
@@ -214,12 +226,12 @@ class Engine:
         try:
             self._state = self._with.store.state()
         except StoreError as error:
-            self.notes.append(str(error))
+            self.note(str(error))
         for number in self._with.store.numbers():
             try:
                 generation = self._with.store.generation(number)
             except StoreError as error:
-                self.notes.append(str(error))
+                self.note(str(error))
                 continue
             if generation is not None:
                 self._known[number] = generation
@@ -244,7 +256,7 @@ class Engine:
         """Install what a generation meant as a new one: numbers only go up."""
         generation = self._known.get(number)
         if generation is None:
-            self.notes.append(f"generation {number} should be installed, but nothing is known of its policies")
+            self.note(f"generation {number} should be installed, but nothing is known of its policies")
             return
         policies = self._policies(generation)
         session = self._with.sessions()
@@ -252,7 +264,7 @@ class Engine:
             own, assignment = self._assign(policies)
             self._switch(self._target(policies, own, assignment), _compiled(session, policies, assignment))
         except refusals.Refused as refused:
-            self.notes.append(f"generation {number} cannot be installed again: {refused}")
+            self.note(f"generation {number} cannot be installed again: {refused}")
         finally:
             session.close()
 
@@ -263,12 +275,15 @@ class Engine:
             parsed, problems = session.parse([Document(one.file, one.yaml) for one in generation.policies])
         finally:
             session.close()
-        self.notes += [f"generation {generation.number}: {one.message}" for one in problems if one.is_error]
+        for problem in problems:
+            if problem.is_error:
+                self.note(f"generation {generation.number}: {problem.message}")
         by_name = {one.name: one for one in generation.policies}
         found = {}
         for one in parsed:
             policy, unresolved = checks.resolve(one.policy)
-            self.notes += [problem.message for problem in unresolved]
+            for problem in unresolved:
+                self.note(problem.message)
             if policy.name in by_name:
                 found[policy.name] = LivePolicy(policy, by_name[policy.name])
         return found
@@ -353,12 +368,20 @@ class Engine:
         live = self.snapshot
         last = max(self._state.last, self._newest, live.generation)
         self._state = State(live.generation, last, live.fallback if live.reverts_at else None)
-        self._with.store.write_state(self._state)
+        try:
+            self._with.store.write_state(self._state)
+            self._unwritten = ""
+        except StoreError as error:  # what is live is live: it must be told, but it is no reason to say that it failed
+            self._unwritten = str(error)
+            self.note(f"generation {live.generation} is live and not written down: {error}")
         present = set(self._with.kernel.generations())
         self._with.store.prune(present | {live.generation, live.fallback})
         for number in sorted(self._known)[:-16]:
             if number not in present:
                 del self._known[number]
+
+    def _undurable(self) -> list[Problem]:
+        return [refusals.undurable(self._unwritten)] if self._unwritten else []
 
     def _rescope(self, own: Mapping[str, frozenset[str]], assignment: Assignment) -> None:
         """Change the scopes of the live generation: no new combination of policies has come up."""

@@ -216,13 +216,17 @@ class EnforcerKernel:
         return self._enforcer.ring_fds()
 
     def gate(self) -> Gate:
-        if self._facts.gate_at_boot:
-            return Gate("open-boot")
         with _translated():
             until = self._enforcer.gate.open_until()
         if until is None:
             return Gate()
-        return Gate("open", 0 if until == FOREVER else until)
+        state = "open-boot" if self._facts.gate_at_boot and until == FOREVER else "open"
+        return Gate(state, 0 if until == FOREVER else until)
+
+    def open_gate(self) -> None:
+        """Allow everything until somebody closes the gate."""
+        with _translated():
+            self._enforcer.gate.open()
 
     def hooks(self) -> Sequence[Hook]:
         with _translated():

@@ -67,3 +67,9 @@ def pending(generation: int) -> Problem:
     """A push waits for its confirmation: another change would take away what it falls back to."""
     hint = "run `agentctl policy confirm`, or let it revert"
     return Problem(f"generation {generation} waits for its confirmation", "confirmation-pending", hint=hint)
+
+
+def undurable(why: str) -> Problem:
+    """It is live, but a reboot would not bring it back."""
+    message = "this is live, but it could not be written down: after a reboot the state before comes back"
+    return Problem(f"{message}: {why}", "not-durable", "warning", hint="make room on the disk and push again")

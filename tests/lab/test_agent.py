@@ -68,10 +68,17 @@ class Actor:
     A process in a cgroup that tries things. It enters before it is executed: a task is armed at its first exec there.
     """
 
-    def __init__(self, cgroup: Path | None) -> None:
-        enter = f"echo 0 > {cgroup}/cgroup.procs; " if cgroup else ""
-        command = ["/bin/sh", "-c", f'{enter}exec "$@"', "sh", sys.executable, "-c", ACTOR]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, cgroup: Path | None, *, executes: bool = True) -> None:
+        """
+        Args:
+            executes: Enter the cgroup and execute a program there, as runtimes start a workload; else be moved into it.
+        """
+        program = [sys.executable, "-c", ACTOR]
+        if cgroup is not None and executes:
+            program = ["/bin/sh", "-c", 'echo 0 >"$0/cgroup.procs" && exec "$@"', str(cgroup), *program]
+        self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if cgroup is not None and not executes:
+            (cgroup / "cgroup.procs").write_text(str(self._process.pid))
         assert self("read /dev/null") == 0
 
     def __call__(self, what: str) -> int:

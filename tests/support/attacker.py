@@ -56,7 +56,7 @@ class Attacker:
         """What came of what was begun, when it is over."""
         assert self.process.stdout
         answers, seconds = json.loads(self.process.stdout.readline())
-        return Volley({errno: count for errno, count in answers}, seconds)
+        return Volley(dict(answers), seconds)
 
     def attempt(self, host: str = "127.0.0.1", port: int = 9, count: int = 1, rate: float = 0) -> Volley:
         self.begin(host, port, count, rate)

@@ -76,6 +76,10 @@ class Whole:
         with self.collector.client() as client:
             return bool(client.get("/api/v1/health").json()["connected"])
 
+    def stop_collector(self) -> None:
+        """The one that runs now."""
+        self.collector.stop()
+
     def restart_collector(self) -> None:
         """Another one with the same state, at the same address."""
         self.collector = CollectorProcess(self.directory, self.receiver, grpc=self.collector.grpc)
@@ -143,7 +147,7 @@ def whole(directory: Path, *, cgroup: Path | None = None, pins: Path | None = No
         settings = f'mode = "cgroup"\nlog_level = "info"\n[collector]\naddress = "{collector.grpc}"'
         agent = AgentProcess(agent_directory, pins, CACHE, settings)
         node = Whole(directory, cgroup, receiver, collector, agent, stack)
-        stack.callback(lambda: node.collector.stop())
+        stack.callback(node.stop_collector)
         stack.callback(agent.stop)
         agent.start()
         eventually(node.connected)

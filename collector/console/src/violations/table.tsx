@@ -88,12 +88,18 @@ function ViolationRow({ row: { violation: v, at }, index, to, selected }: RowPro
       <td className="c-object">
         <Link to={to}><Fit text={v.object} most={LONGEST} /></Link>
       </td>
-      <td className="c-exe"><Fit text={v.exe} most={LONGEST} /></td>
+      <td className="c-exe"><Program exe={v.exe} comm={v.comm} /></td>
       <td className="c-node"><Name text={v.node} most={LONGEST} /></td>
       <td className="c-workload"><Fit text={v.workload || v.cgroup} most={LONGEST} /></td>
       <td className="c-id"><Fit text={v.id} most={LONGEST} /></td>
     </tr>
   );
+}
+
+/** The executable; where the kernel's hooks cannot tell it, the name that the process has given itself, and that it is one. */
+function Program({ exe, comm }: { exe: string; comm: string }): ReactNode {
+  if (exe) return <Fit text={exe} most={LONGEST} />;
+  return <><span className="quiet">command</span> <Name text={comm} most={LONGEST} /></>;
 }
 
 /** A press anywhere on a row is a press on its link; text that was just selected is left alone. */

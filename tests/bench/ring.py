@@ -1,7 +1,7 @@
 """
 Ring → spool: events a second, and where the time goes.
 
-    python -m tests.bench.ring [--events N] [--long N]
+    python -m tests.bench.ring [--events N] [--long N] [--profile] [--json]
 
 A ring of 8 MiB in a file in memory is filled ahead of time and read again and again: what is measured is the agent's
 side, on one core. `--long` gives every N-th event a name that comes apart.
@@ -9,6 +9,7 @@ side, on one core. `--long` gives every N-th event a name that comes apart.
 
 import argparse
 import cProfile
+import json
 import os
 import platform
 import pstats
@@ -85,8 +86,8 @@ def drain(endless: Endless, sink: Spool | Nowhere, events: int) -> tuple[float, 
     return done / (time.perf_counter() - clock), done / (time.process_time() - used)
 
 
-def rates(endless: Endless, sink: Spool | Nowhere, events: int) -> str:
-    clock, used = drain(endless, sink, events)
+def words(clock: float, used: float) -> str:
+    """Of two rates."""
     return f"{clock:10,.0f} events/s by the clock, {used:10,.0f} by processor time"
 
 
@@ -106,8 +107,8 @@ class Kernel:
         return time.perf_counter() - clock
 
 
-def drain_kernel(spool: Spool, events: int) -> str:
-    """Events a second of the reader; the time in which the program fills the ring is not counted."""
+def drain_kernel(spool: Spool, events: int) -> tuple[float, float, float]:
+    """Events a second of the reader, as `drain`, and of the program, whose time is not counted as the reader's."""
     kernel, done, clock, used, writing = Kernel(), 0, 0.0, 0.0, 0.0
     pump = Pump({0: RingReader(kernel.memory)}, context(), spool, lambda: None)
     while done < events:
@@ -119,8 +120,28 @@ def drain_kernel(spool: Spool, events: int) -> str:
         done += kernel.count
     pump.close()
     kernel.ring.close()
-    rate = f"{done / clock:10,.0f} events/s by the clock, {done / used:10,.0f} by processor time"
-    return f"{rate} (written at {done / writing:,.0f}/s)"
+    return done / clock, done / used, done / writing
+
+
+def measure(events: int) -> dict[str, float | bool | str]:
+    """Events a second from ring to spool, and whether the sums balance; `refused`: why no ring of the kernel."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        spool = Spool.open(Path(directory) / "spool", SpoolLimits(64 << 20, 8 << 20))
+        try:
+            clock, used, _ = drain_kernel(spool, events)
+            refused = ""
+        except BpfRefusedError as error:
+            clock, used = drain(Endless(0), spool, events)
+            refused = str(error)
+        balances = _balances(spool)
+        spool.close()
+    return {"events_per_second": clock, "by_processor_time": used, "balances": balances, "refused": refused}
+
+
+def _balances(spool: Spool) -> bool:
+    account = spool.account()
+    return account.came == account.out + account.pending + sum(account.dropped.values())
 
 
 def steps(endless: Endless) -> None:
@@ -158,7 +179,11 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--long", type=int, default=0)
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--json", action="store_true", help="only what the budget is about, as JSON")
     arguments = parser.parse_args()
+    if arguments.json:
+        print(json.dumps(measure(arguments.events)))
+        return
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     endless = Endless(arguments.long)
     print(f"ring → spool, one core, kernel {platform.release()}, ring in a file of the kernel's layout,")
@@ -169,20 +194,17 @@ def main() -> None:
             profile = cProfile.Profile()
             profile.runcall(drain, endless, spool, arguments.events)
             pstats.Stats(profile).sort_stats("tottime").print_stats(18)
-        print(f"  ring → spool, fsync for each batch     {rates(endless, spool, arguments.events)}")
+        print(f"  ring → spool, fsync for each batch     {words(*drain(endless, spool, arguments.events))}")
         account = spool.account()
-        balances = account.came == account.out + account.pending + sum(account.dropped.values())
-        print(
-            f"  sums {'balance' if balances else 'DO NOT BALANCE'}: {account.came:,} in, {account.pending:,} pending,",
-            end=" ",
-        )
-        print(f"{account.dropped}")
+        print(f"  sums {'balance' if _balances(spool) else 'DO NOT BALANCE'}: {account.came:,} in,", end=" ")
+        print(f"{account.pending:,} pending, {account.dropped}")
         try:
-            print(f"  the same, a ring of the kernel          {drain_kernel(spool, arguments.events)}")
+            clock, used, writing = drain_kernel(spool, arguments.events)
+            print(f"  the same, a ring of the kernel          {words(clock, used)} (written at {writing:,.0f}/s)")
         except BpfRefusedError as error:
             print(f"  a ring of the kernel: not measured, {error}")
         spool.close()
-    print(f"  ring → packed batch, nothing written   {rates(endless, Nowhere(), arguments.events)}")
+    print(f"  ring → packed batch, nothing written   {words(*drain(endless, Nowhere(), arguments.events))}")
     steps(endless)
 
 

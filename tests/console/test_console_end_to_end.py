@@ -1,8 +1,8 @@
 """
 The page before a real node: a policy is pasted and pushed, the kernel refuses, and the row is there.
 
-As root, natively, with network rules on a cgroup of the test's own. With `RINGFENCE_SCREENSHOT=FILE` what the page
-shows in the end is kept there; docs/images/console.png was made so.
+As root, natively, with network rules on a cgroup of the test's own. With `RINGFENCE_SCREENSHOT=FILE` the last test
+takes a picture; docs/images/console.png was made so.
 """
 
 import errno
@@ -27,42 +27,46 @@ kind: Policy
 metadata:
   name: web
   labels: {{team: shop}}
-  annotations: {{description: "what the shop's web tier may reach"}}
+  annotations: {{description: what the shop's web tier may reach}}
 spec:
   scope:
     - cgroup: "/{SERVICE}"
   mode: enforcing
   defaults: {{network: deny}}
   rules:
-    - id: no-instance-credentials
-      network: {{operations: [connect], to: ["169.254.169.254/32"]}}
+    - id: credentials
+      network: {{operations: [connect], to: [169.254.169.254/32]}}
       action: deny
       severity: critical
-      message: "the machine's credentials are none of the shop's business"
-    - id: no-reverse-shells
-      network: {{operations: [connect], ports: [1337, "4444-4446", 6667]}}
+      message: the machine's credentials are not the shop's business
+    - id: reverse-shell
+      network: {{operations: [connect], ports: ["4444-4446", 6667]}}
       action: deny
       severity: high
-      message: "nothing the shop runs talks to these ports"
+      message: nothing the shop runs talks to these ports
     - id: resolver
-      network: {{operations: [connect], to: ["127.0.0.0/8"], ports: [53]}}
+      network: {{operations: [connect], to: [127.0.0.0/8], ports: [53]}}
       action: allow
     - id: database
-      network: {{operations: [connect], to: ["10.20.0.0/16"], ports: [5432], protocols: [tcp]}}
+      network:
+        operations: [connect]
+        to: [10.20.0.0/16]
+        ports: [5432]
+        protocols: [tcp]
       action: allow
     - id: payments
-      network: {{operations: [connect], to: ["198.51.100.0/24"], ports: [443], protocols: [tcp]}}
+      network: {{operations: [connect], to: [198.51.100.0/24], ports: [443]}}
       action: allow
 """
 #: What a service that was broken into tries, and the rule that stands in its way.
 ATTEMPTS = [
-    ("bash", "169.254.169.254", 80, "no-instance-credentials"),
-    ("perl", "203.0.113.66", 4444, "no-reverse-shells"),
+    ("bash", "169.254.169.254", 80, "credentials"),
+    ("perl", "203.0.113.66", 4444, "reverse-shell"),
     ("python3", "203.0.113.66", 8443, "default"),
     ("bash", "10.20.0.14", 22, "default"),
-    ("perl", "192.0.2.25", 6667, "no-reverse-shells"),
+    ("perl", "192.0.2.25", 6667, "reverse-shell"),
     ("python3", "10.20.3.9", 6379, "default"),
-    ("bash", "203.0.113.66", 4445, "no-reverse-shells"),
+    ("bash", "203.0.113.66", 4445, "reverse-shell"),
 ]
 PROGRAMS = {
     "bash": ["/bin/bash", "-c", 'exec 3<>"/dev/tcp/$0/$1"'],
@@ -123,8 +127,21 @@ def test_pasted_policy_refuses_and_the_row_is_there(page: Page, node: Whole) -> 
         latencies.append(console.latency_ms(f"{address}:{port}"))
     assert 0 < statistics.median(latencies) < SEEN_WITHIN_MS, latencies
     assert len(node.receiver.wait(len(ATTEMPTS))) == len(ATTEMPTS)
-    if SCREENSHOT:
-        console.screenshot(Path(SCREENSHOT))
 
     console.delete_policy("web-1", "web")
     assert node.attacker().attempt("127.0.0.1", 9).answers == {0: 1}
+
+
+@pytest.mark.skipif(not SCREENSHOT, reason="takes a picture where RINGFENCE_SCREENSHOT says")
+def test_picture_of_a_push_and_what_it_stopped(page: Page, node: Whole) -> None:
+    """The desk, after a push and a break-in that got nowhere."""
+    console = ConsolePage(page, node.collector.web)
+    console.sign_in(node.collector.token)
+    console.paste(POLICY)
+    console.validate()
+    console.push("web-1")
+    for wave in range(2):
+        for program, address, port, _ in ATTEMPTS:
+            attempt(node.cgroup, program, address, port)
+            expect(page.get_by_role("row").filter(has_text=f"{address}:{port}")).to_have_count(wave + 1)
+    console.screenshot(Path(str(SCREENSHOT)))

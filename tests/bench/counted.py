@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.bench.instructions import COLD_COUNT, FILE, MOST_COUNT, SMALL_COUNT, Counts
+from tests.bench.instructions import COLD_COUNT, FILE, MOST_COUNT, SMALL_COUNT, Counts, breakdown
 from tests.bench.lines import Budget, Line
 
 OPEN, STAT, CONNECT, EXEC = "open+close", "stat", "socket+connect+close", "vfork+exec+wait"
@@ -72,3 +72,11 @@ def _flat(found: Counts, which: str, count: int, kind: str) -> Line:
     measured = f"{many:,} against {few:,}: {percent:.2f} %"
     beside = "" if count >= 10_000 else "more are past a limit of the compiler"
     return Line(what, "within 2 %", measured, percent / 2, found.kernel, METHOD, beside)
+
+
+def breakdown_or_nothing(found: Counts) -> dict[str, int]:
+    """Where an open in scope goes, if all of the runs that tell were made."""
+    try:
+        return breakdown(found)
+    except KeyError:
+        return {}

@@ -336,7 +336,7 @@ class Engine:
     def _target(
         self, policies: Mapping[str, LivePolicy], own: Mapping[str, frozenset[str]], assignment: Assignment
     ) -> Snapshot:
-        number = max(self._state.last, self._newest, self.snapshot.generation) + 1
+        number = max(self._state.last, self._newest, self.snapshot.generation, *self._with.kernel.generations()) + 1
         return Snapshot(number, policies, assignment.profiles, assignment.scopes, own)
 
     def _switch(self, target: Snapshot, ruleset: Ruleset) -> int:

@@ -39,11 +39,18 @@ ATTEMPTS = (
         "EPERM",
         f"{HOME}/private/tls.key",
     ),
-    Attempt("plants a web shell", "write", f"{HOME}/www/shell.php", "site-is-read-only", "EPERM", f"{HOME}/www/shell.php"),
+    Attempt(
+        "plants a web shell", "write", f"{HOME}/www/shell.php", "site-is-read-only", "EPERM", f"{HOME}/www/shell.php"
+    ),
     Attempt("starts a shell", "run", "/bin/sh", "no-shells", "SIGKILL", "/usr/bin/dash"),
     Attempt("drops a tool and runs it", "drop", "/tmp/.x/miner", "default:exec", "EPERM", "/tmp/.x/miner"),
     Attempt("runs it from memory", "memory", "/usr/bin/true", "default:exec", "EPERM"),
     Attempt(
-        "calls the attacker", "connect", f"{ATTACKER[0]}:{ATTACKER[1]}", "default:network", "EPERM", f"{ATTACKER[0]}:{ATTACKER[1]}"
+        "calls the attacker",
+        "connect",
+        f"{ATTACKER[0]}:{ATTACKER[1]}",
+        "default:network",
+        "EPERM",
+        f"{ATTACKER[0]}:{ATTACKER[1]}",
     ),
 )

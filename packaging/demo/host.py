@@ -44,7 +44,11 @@ def free_port(wanted: int) -> int:
 def guest_programs() -> Path:
     """Where the BPF programs for the guest's kernel are: compiled here, since a compiler is slow under emulation."""
     done = subprocess.run(
-        [BIN / "python", "-m", "tests.lab.programs", "--kernel", KERNEL], cwd=TREE, capture_output=True, text=True, check=False
+        [BIN / "python", "-m", "tests.lab.programs", "--kernel", KERNEL],
+        cwd=TREE,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"error: cannot compile the programs for the guest\n{done.stderr}")
@@ -72,7 +76,10 @@ def main() -> int:
     stay = sys.stdout.isatty() and not os.environ.get("ONCE")
     port = free_port(8080)
     if why := why_not_here():
-        print(f"This kernel cannot enforce every rule ({why}): all of it runs in a guest with Debian's {KERNEL}.", flush=True)
+        print(
+            f"This kernel cannot enforce every rule ({why}): all of it runs in a guest with Debian's {KERNEL}.",
+            flush=True,
+        )
         command = in_guest(port, stay)
     else:
         command = scenario(port, stay)

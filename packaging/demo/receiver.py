@@ -42,7 +42,7 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: object) -> None:
                 """Nothing: the table says it."""
 
         return Handler
@@ -59,7 +59,7 @@ class Receiver:
             self._changed.notify_all()
 
     def wait(self, rule: str, object_: str, after_unix_ns: int, seconds: float) -> float | None:
-        """Milliseconds from the kernel's clock to the arrival of the alert for `rule` on `object_`; None if none came."""
+        """Milliseconds from the kernel's clock to the alert's arrival for `rule` on `object_`; None if none came."""
 
         def found() -> float | None:
             for arrived, violation in self._alerts:

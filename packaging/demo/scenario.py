@@ -30,6 +30,7 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
 ALERT_SECONDS = 5.0
+SAYS = {"done": "allow", "EPERM": "deny", "SIGKILL": "kill"}
 console = Console(highlight=False, width=118 if not sys.stdout.isatty() else None)
 
 
@@ -100,7 +101,11 @@ def collector(directory: Path, port: int) -> Iterator[dict[str, str]]:
 def agent(directory: Path, grpc: str, programs: Path | None) -> Iterator[dict[str, str]]:
     """An agent that is ready; the environment in which agentctl finds it."""
     config = directory / "agent.toml"
-    lines = [f'state = "{directory}/agent"', f'socket = "{directory}/agent.sock"', f'node = "{socket.gethostname() or "demo"}"']
+    lines = [
+        f'state = "{directory}/agent"',
+        f'socket = "{directory}/agent.sock"',
+        f'node = "{socket.gethostname() or "demo"}"',
+    ]
     lines += [f'cache = ["{programs}"]'] if programs else [f'cache = ["{directory}/programs"]']
     config.write_text("\n".join([*lines, "[collector]", f'address = "{grpc}"']) + "\n")
     log = directory / "agent.log"
@@ -209,10 +214,12 @@ def show(results: list[Result]) -> None:
         attempt, blocked = result.attempt, result.answer != "done"
         table.add_row(
             attempt.what,
-            f"{'kill' if attempt.expected == 'SIGKILL' else 'deny' if attempt.expected == 'EPERM' else 'allow'}  ({attempt.rule})",
+            f"{SAYS[attempt.expected]}  ({attempt.rule})",
             f"[red]{result.answer}[/red]" if blocked else f"[green]{result.answer}[/green]",
             f"{result.alert_ms:.1f} ms" if result.alert_ms is not None else "none",
-            "as the policy says" if result.as_expected else f"[bold red]NOT as expected ({attempt.expected})[/bold red]",
+            "as the policy says"
+            if result.as_expected
+            else f"[bold red]NOT as expected ({attempt.expected})[/bold red]",
         )
     console.print(table)
 
@@ -221,7 +228,10 @@ def summary(results: list[Result]) -> str:
     times = sorted(result.alert_ms for result in results if result.alert_ms is not None)
     p50 = statistics.median(times) if times else float("nan")
     p99 = times[min(len(times) - 1, round(0.99 * len(times)))] if times else float("nan")
-    expected, blocked = sum(result.as_expected for result in results), sum(result.answer != "done" for result in results)
+    expected, blocked = (
+        sum(result.as_expected for result in results),
+        sum(result.answer != "done" for result in results),
+    )
     return (
         f"demo: {len(results)} attempts, {expected} as expected, {blocked} blocked in the kernel, "
         f"alert p50 {p50:.1f} ms p99 {p99:.1f} ms"
@@ -239,7 +249,9 @@ def relay(port: int) -> None:
     """In the guest: from its network card, where the host's connections arrive, to the collector's loopback address."""
     address = next(
         word.split("/")[0]
-        for line in subprocess.run(["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=True).stdout.splitlines()
+        for line in subprocess.run(
+            ["ip", "-4", "-o", "addr"], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
         for word in [line.split()[3]]
         if not word.startswith("127.")
     )
@@ -276,7 +288,8 @@ def run(options: argparse.Namespace, directory: Path) -> int:
         with workload() as service, agent(directory, where["grpc"], options.programs) as environment:
             through = sum(service.tries(attempt) == "done" for attempt in ATTEMPTS)
             (Path(HOME) / "www" / "shell.php").unlink(missing_ok=True)
-            console.print(f"A web service runs, and somebody got in. Without a policy {through} of {len(ATTEMPTS)} attempts succeed.\n")
+            console.print("A web service runs, and somebody got in.")
+            console.print(f"Without a policy {through} of {len(ATTEMPTS)} attempts succeed.\n")
             agentctl(environment, "policy", "push", HERE / "policy.yaml")
             console.print()
             results = attack(service, alerts)

@@ -41,6 +41,9 @@ for line in sys.stdin:
         print(error.errno, flush=True)
 """
 
+#: Where the agent looks for a collector; one listens there only in the tests that need it.
+STREAM = "127.0.0.1:7443"
+
 POLICY = f"""
 apiVersion: ringfence.dev/v1
 kind: Policy
@@ -95,7 +98,8 @@ class Actor:
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """One agent for all tests: starting takes seconds under emulation."""
     cache = settings.load(None).cache[0]
-    running = AgentProcess(tmp_path_factory.mktemp("agent"), Path("/sys/fs/bpf/ringfence"), cache).start()
+    stream = f'[collector]\naddress = "{STREAM}"'
+    running = AgentProcess(tmp_path_factory.mktemp("agent"), Path("/sys/fs/bpf/ringfence"), cache, stream).start()
     yield running
     running.stop()
 

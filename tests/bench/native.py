@@ -51,7 +51,7 @@ def _run(module: str, *arguments: str) -> dict[str, Any]:
 
 
 def _push() -> Iterator[Line]:
-    found = _run("push", "--count", "1000", "--rules", "100")
+    found = _run("push", "--count", "500", "--rules", "100")
     enforced, answered = found["enforced_ms"], found["answered_ms"]
     beside = f"p50 {enforced['p50']} ms, max {enforced['max']} ms; answered p99 {answered['p99']} ms"
     method = f"{WHOLE}; {found['pushes']} pushes, each changes {found['rules']} rules, each tried afterwards"

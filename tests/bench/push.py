@@ -28,8 +28,8 @@ PORTS = (9, 10)
 def policy(scope: str, port: int, rules: int) -> str:
     """A policy whose last rule refuses that port of this machine; every rule names the port."""
     others = "".join(
-        f"    - id: r{number}\n      network: {{operations: [connect], to: [10.{number // 256}.{number % 256}.0/24],"
-        f" ports: [{port}]}}\n      action: deny\n"
+        f"    - {{id: r{number}, network: {{operations: [connect], to: [10.{number // 256}.{number % 256}.0/24],"
+        f" ports: [{port}]}}, action: deny}}\n"
         for number in range(rules - 1)
     )
     return (

@@ -9,7 +9,7 @@ kernel has nothing. Every file is written beside its place, synced and renamed: 
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ class Store:
             raise StoreError(f"`state.json` is damaged: {error}") from error
 
     def write_state(self, state: State) -> None:
-        self._write(self._directory / "state.json", asdict(state))
+        self._write(self._directory / "state.json", state)
 
     def generation(self, number: int) -> Generation | None:
         """What a generation means; None: it is not known here. Raises StoreError: damaged."""
@@ -118,7 +118,7 @@ class Store:
             raise StoreError(f"`generations/{number}.json` is damaged: {error}") from error
 
     def write_generation(self, generation: Generation) -> None:
-        self._write(self._generations / f"{generation.number}.json", asdict(generation))
+        self._write(self._generations / f"{generation.number}.json", generation)
 
     def numbers(self) -> list[int]:
         """Generations that are known, ascending."""
@@ -145,18 +145,23 @@ class Store:
             raise StoreError(f"`{path.name}` is of a version that this agent does not know")
         return data
 
-    def _write(self, path: Path, data: dict[str, Any]) -> None:
+    def _write(self, path: Path, data: State | Generation) -> None:
         """Write beside, sync, rename, sync the directory. Raises StoreError, and then the old file stands."""
         beside = path.with_suffix(".new")
         try:
             with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-                json.dump({"version": _VERSION, **data}, file, separators=(",", ":"))
+                file.write(json.dumps({"version": _VERSION, **_members(data)}, default=_members, separators=(",", ":")))
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)
             _sync_directory(path.parent)
         except OSError as error:
             raise StoreError(f"cannot write `{path}`: {error.strerror}") from error
+
+
+def _members(value: Any) -> dict[str, Any]:
+    """Of a dataclass; its dataclasses as they are. `asdict` copies everything deeply, which a push has to wait for."""
+    return {one.name: getattr(value, one.name) for one in fields(value)}
 
 
 def _sync_directory(directory: Path) -> None:

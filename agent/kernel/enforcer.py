@@ -344,6 +344,7 @@ class Enforcer:
             if self._closed:
                 return
             self._closed = True
+            self._installer.close()
             self._attached.close()
             self.gate.release()
             if self._cgroups:

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.kernel import maps
 from agent.kernel.counters import hits_of
@@ -67,6 +67,7 @@ class Installer:
     """
     Attributes:
         fds, shapes: Of every map, by name.
+        threads: To wait in; kept, since to start seven takes longer than to wait where processors are busy.
     """
 
     bpf: Bpf
@@ -74,7 +75,7 @@ class Installer:
     shapes: Mapping[str, MapShape]
     processors: int
     slots: Slots
-    workers: int = 7
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(7, "install"))
 
     def install(
         self,
@@ -101,19 +102,22 @@ class Installer:
         self._check(generation)
         plan = self.slots.plan()
         retired = self._retired(plan)
-        with ThreadPoolExecutor(self.workers) as threads:
-            left = self.slots.unsettled
-            unread = threads.submit(self.bpf.wait_for_readers) if plan.slot in left else None
-            with (
-                self._inner(ruleset, scopes) as (inner, epoch),
-                self._published(plan.slot, inner, unread, threads),
-            ):
-                rules, lease = len(ruleset.rules), reverts_at or 0
-                self.slots.write(plan.slot, Slot(generation, epoch, lease, plan.fallback, rules, self.processors))
-                attach()
-                self.slots.settled(left)  # to publish was to wait for an RCU grace period
-                self.slots.select(plan.slot)
+        left = self.slots.unsettled
+        unread = self.threads.submit(self.bpf.wait_for_readers) if plan.slot in left else None
+        with (
+            self._inner(ruleset, scopes) as (inner, epoch),
+            self._published(plan.slot, inner, unread),
+        ):
+            rules, lease = len(ruleset.rules), reverts_at or 0
+            self.slots.write(plan.slot, Slot(generation, epoch, lease, plan.fallback, rules, self.processors))
+            attach()
+            self.slots.settled(left)  # to publish was to wait for an RCU grace period
+            self.slots.select(plan.slot)
         return Installed(plan.slot, generation, time.monotonic_ns() - began, retired)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self.threads.shutdown(wait=False)
 
     def _check(self, generation: int) -> None:
         known = max(self.slots.read(slot).generation for slot in range(1, self.shapes["slots"].entries))
@@ -160,16 +164,14 @@ class Installer:
             self.bpf.map_freeze(fd)
 
     @contextlib.contextmanager
-    def _published(
-        self, slot: int, inner: Mapping[str, int], unread: Future[None] | None, threads: ThreadPoolExecutor
-    ) -> Iterator[None]:
+    def _published(self, slot: int, inner: Mapping[str, int], unread: Future[None] | None) -> Iterator[None]:
         """The inner maps in their slot, once nobody reads what was there; taken out again if the body fails."""
         if unread is not None:
             self._settle(unread, inner["counters"])
         key = slot.to_bytes(4, "little")
         writes = [(self.fds[name], key, fd.to_bytes(4, "little")) for name, fd in inner.items()]
         try:
-            waiting = [threads.submit(self.bpf.map_update, *write) for write in writes]
+            waiting = [self.threads.submit(self.bpf.map_update, *write) for write in writes]
             wait(waiting)
             for done in waiting:
                 done.result()

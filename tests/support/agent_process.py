@@ -79,9 +79,14 @@ class AgentProcess:
         return self.process.wait(30)
 
     def stop(self) -> None:
-        """Stop it if it runs."""
-        if self.process is not None and self.process.poll() is None:
+        """Stop it if it runs; whatever state a test has left it in, it is gone then."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        try:
             self.end()
+        finally:
+            self.process.kill()
+            self.process.wait(10)
 
     @contextmanager
     def stub(self) -> Iterator[agent_pb2_grpc.AgentServiceStub]:

@@ -100,3 +100,14 @@ def test_every_command_is_documented() -> None:
 def test_every_example_is_valid(text: str) -> None:
     """A policy that a document shows can be pushed as it stands."""
     assert load(text).diagnostics == ()
+
+
+def test_every_link_leads_somewhere() -> None:
+    """A file that a document refers to is there."""
+    broken = []
+    for document in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            if not (document.parent / target).exists():
+                broken.append(f"{document.relative_to(ROOT)}: {target}")
+
+    assert broken == []

@@ -36,7 +36,7 @@ class Line:
         if self.missed:
             return "misses"
         if self.ratio is None:
-            return "" if self.budget else "for comparison"
+            return ""
         return "met" if self.ratio <= 1 else f"misses by ×{self.ratio:.2f}"
 
     def cells(self) -> tuple[str, ...]:

@@ -30,6 +30,6 @@ class Stubs(BuildHookInterface):  # type: ignore[type-arg]
 
     PLUGIN_NAME = "custom"
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 (the interface names it)
         generate_stubs(Path(self.root))
         build_data["artifacts"].extend(["build/python/ringfence/**", "collector/console/dist/**"])

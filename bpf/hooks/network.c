@@ -48,8 +48,7 @@ RF_INLINE int on_peer(struct socket *socket, __u64 address, __u32 length, int se
         struct peer peer = {};
         int verdict = 0;
 
-        if (request_begin(&req) && request_concerns(&req, RF_CLASS_NETWORK) &&
-            peer_read(&peer, socket, address, length, sending))
+        if (request_begin(&req) && request_concerns(&req, RF_CLASS_NETWORK) && peer_read(&peer, socket, address, length, sending))
                 verdict = peer_decide(&req, &peer);
         if (req.kill)
                 bpf_send_signal(SIGKILL);

@@ -19,8 +19,8 @@
 #define RF_ALSO_MAX 8U                  /* would-denies beside the winner that one decision counts; the compiler refuses more */
 #define RF_SYSCALLS 512U                /* numbers of system calls; higher: no rule matches */
 #define RF_SCRATCH_SLOTS 8U             /* claims of scratch a processor; none free: undecided, SCRATCH_BUSY */
-#define RF_EXE_INLINE 192U              /* bytes of an executable's name that are kept; longer: undecided, SUBJECT_UNKNOWN, where a rule asks */
-#define RF_EVENT_PATH 192U              /* bytes of an object's name in an event; longer ones follow as a name record */
+#define RF_EXE_INLINE 192U /* bytes of an executable's name that are kept; longer: undecided, SUBJECT_UNKNOWN, where a rule asks */
+#define RF_EVENT_PATH 192U /* bytes of an object's name in an event; longer ones follow as a name record */
 #define RF_COMM 16U
 
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
@@ -56,17 +56,17 @@ enum rf_reason {
         RF_REASON_DECIDED = 0,
         RF_REASON_NAME_TOO_LONG = 1,
         RF_REASON_NAME_TOO_DEEP = 2,
-        RF_REASON_NAME_MOVING = 3,    /* a rename or mount went on while the name was read, twice */
-        RF_REASON_NAME_DETACHED = 4,  /* the object's mount is in no namespace, or in another one's hidden part */
+        RF_REASON_NAME_MOVING = 3,   /* a rename or mount went on while the name was read, twice */
+        RF_REASON_NAME_DETACHED = 4, /* the object's mount is in no namespace, or in another one's hidden part */
         RF_REASON_SCRATCH_BUSY = 5,
-        RF_REASON_SUBJECT_UNKNOWN = 6,/* the executable, user or group of the subject could not be told */
-        RF_REASON_TABLE_MISSING = 7,  /* a look-up in the ruleset failed */
+        RF_REASON_SUBJECT_UNKNOWN = 6, /* the executable, user or group of the subject could not be told */
+        RF_REASON_TABLE_MISSING = 7,   /* a look-up in the ruleset failed */
         RF_REASONS = 8,
 };
 
 /* Labels every class has. Real ones follow. */
-#define RF_LABEL_UNKNOWN 0U     /* could not be told: its rows hold the decision `error` where the object matters */
-#define RF_LABEL_NAMELESS 1U    /* known to have no name (memfd, O_TMPFILE, unlinked): no pattern matches it */
+#define RF_LABEL_UNKNOWN 0U  /* could not be told: its rows hold the decision `error` where the object matters */
+#define RF_LABEL_NAMELESS 1U /* known to have no name (memfd, O_TMPFILE, unlinked): no pattern matches it */
 /* Domains and credential classes: 0 is likewise "could not be told". */
 #define RF_DOMAIN_UNKNOWN 0U
 #define RF_CREDENTIAL_UNKNOWN 0U
@@ -76,8 +76,8 @@ enum rf_reason {
 /* Keys of the array `control` (u64 values). Each is written alone, and one byte of it decides, so that no reader sees half a
  * write. */
 enum rf_control {
-        RF_CONTROL_LIVE = 0,           /* slot of the live generation, 0: none, everything is allowed */
-        RF_CONTROL_OPEN_UNTIL = 1,     /* gate: boot-clock ns until which everything is allowed; 0: closed; ~0: until closed */
+        RF_CONTROL_LIVE = 0,       /* slot of the live generation, 0: none, everything is allowed */
+        RF_CONTROL_OPEN_UNTIL = 1, /* gate: boot-clock ns until which everything is allowed; 0: closed; ~0: until closed */
         RF_CONTROL_KEYS = 2,
 };
 
@@ -106,19 +106,19 @@ struct rf_entry {
 
 /* profiles: array, indexed by the profile number that `scopes` gives. Offsets are indices into `words`. */
 struct rf_profile {
-        __u32 start;            /* automaton state before the first byte */
-        __u32 path_labels;      /* words[path_labels + 3 * label]: label for file rules, for exec rules, domain as executable */
+        __u32 start;       /* automaton state before the first byte */
+        __u32 path_labels; /* words[path_labels + 3 * label]: label for file rules, for exec rules, domain as executable */
         __u32 path_label_count;
-        __u32 domains;          /* count, 0 included */
-        __u32 credentials;      /* count of credential classes, 0 included */
-        __u32 gid_classes;      /* credential = 1 + uid class * gid_classes + gid class; classes from `credentials` map, 0 if absent */
+        __u32 domains;     /* count, 0 included */
+        __u32 credentials; /* count of credential classes, 0 included */
+        __u32 gid_classes; /* credential = 1 + uid class * gid_classes + gid class; classes from `credentials` map, 0 if absent */
         __u32 cells[RF_CLASSES];  /* row = words[cells[class] + (domain * credentials + credential) * labels[class] + label] */
         __u32 labels[RF_CLASSES]; /* count of labels of that class, 0 and 1 included; 0: the class decides nothing here */
-        __u32 ports;            /* words[ports + high byte] = offset of a page of 256 port classes; 0: one class only, 0 */
+        __u32 ports;              /* words[ports + high byte] = offset of a page of 256 port classes; 0: one class only, 0 */
         __u32 port_classes;
-        __u32 protocols;        /* words[protocols + IP protocol number 0..255] = protocol class; 0: one class only, 0 */
+        __u32 protocols; /* words[protocols + IP protocol number 0..255] = protocol class; 0: one class only, 0 */
         __u32 protocol_classes;
-        __u32 peers;            /* words[peers + (address class * port_classes + port class) * protocol_classes + protocol class] = label */
+        __u32 peers; /* words[peers + (address class * port_classes + port class) * protocol_classes + protocol class] = label */
         __u32 address_default;  /* address class of families other than IPv4 and IPv6; those look it up in `addresses` */
         __u32 syscalls;         /* words[syscalls + number] = label; 0: none */
         __u32 has_credentials;  /* 0: credential is always 1 */
@@ -151,7 +151,7 @@ struct rf_credential_key {
 
 /* scopes: hash, cgroup id (u64) → struct rf_scope. The nearest scoped ancestor of a task's cgroup counts. */
 struct rf_scope {
-        __u64 since;  /* epoch of the push that made this cgroup a scope; 0: it was made later, inside what a policy matches */
+        __u64 since; /* epoch of the push that made this cgroup a scope; 0: it was made later, inside what a policy matches */
         __u32 profile;
         __u32 pad;
 };
@@ -165,21 +165,21 @@ enum rf_arming {
         RF_TASK_ARMED = 3,
 };
 
-#define RF_TASK_EXEMPT (1U << 0)  /* the agent's own mark: copied at fork, cleared at exec */
-#define RF_TASK_SEEDED (1U << 1)  /* executable read from a running process, not recorded at exec */
+#define RF_TASK_EXEMPT (1U << 0)   /* the agent's own mark: copied at fork, cleared at exec */
+#define RF_TASK_SEEDED (1U << 1)   /* executable read from a running process, not recorded at exec */
 #define RF_TASK_EXE_LONG (1U << 2) /* executable's name does not fit into `exe`: the subject is unknown */
 #define RF_TASK_EXE_KNOWN (1U << 3)
 
 /* Task storage `tasks`. Facts outlive generations; the cached part (profile, domain) is recomputed when its
  * tag differs. */
 struct rf_task {
-        __u64 epoch;      /* tag: epoch, cgroup */
+        __u64 epoch; /* tag: epoch, cgroup */
         __u64 cgroup;
-        __u64 seen;       /* epoch at which it was last known to be in `cgroup` */
+        __u64 seen;        /* epoch at which it was last known to be in `cgroup` */
         __u64 exec_cgroup; /* where the task, or the parent it was forked from, last executed a program */
-        __u32 profile;    /* number + 1 in that epoch; 0: not in scope */
+        __u32 profile;     /* number + 1 in that epoch; 0: not in scope */
         __u32 domain;
-        __u32 exec_id;    /* task_struct.self_exec_id when the executable was recorded */
+        __u32 exec_id; /* task_struct.self_exec_id when the executable was recorded */
         __u32 flags;
         __u32 arming;
         __u32 exe_length;
@@ -199,9 +199,9 @@ enum rf_record {
 #define RF_EVENT_NAME_APART (1U << 3) /* the object's name is in the name record with the same `token` */
 
 struct rf_event {
-        __u32 record;     /* RF_RECORD_EVENT */
+        __u32 record; /* RF_RECORD_EVENT */
         __u32 flags;
-        __u64 token;      /* pairs an event with its name record */
+        __u64 token; /* pairs an event with its name record */
         __u64 boot_ns;
         __u64 task_start; /* boot-clock ns at which the process began: with tgid it names the process */
         __u64 generation;
@@ -219,8 +219,8 @@ struct rf_event {
         __u8 reason;
         __u8 protocol; /* network: IP protocol number */
         __u16 operations;
-        __u16 port;    /* network: host order */
-        __u16 family;  /* network */
+        __u16 port;   /* network: host order */
+        __u16 family; /* network */
         __u16 syscall;
         __u16 path_length; /* of the whole name, even if it does not fit */
         __u16 exe_length;
@@ -239,13 +239,13 @@ struct rf_name {
 /* ---- totals: per-CPU array `totals` of u64, exact --------------------------------------------------------------- */
 
 enum rf_total {
-        RF_TOTAL_VIOLATIONS = 0,          /* events that should have gone to the violation ring */
-        RF_TOTAL_VIOLATIONS_LOST = 1,     /* of those, the ring had no room for */
+        RF_TOTAL_VIOLATIONS = 0,      /* events that should have gone to the violation ring */
+        RF_TOTAL_VIOLATIONS_LOST = 1, /* of those, the ring had no room for */
         RF_TOTAL_OBSERVATIONS = 2,
         RF_TOTAL_OBSERVATIONS_LOST = 3,
         RF_TOTAL_NAMES_LOST = 4,
-        RF_TOTAL_TASKS_LOST = 5,          /* task storage could not be made: the task has no cached facts */
-        RF_TOTAL_UNDECIDED = 8,           /* + enum rf_reason */
+        RF_TOTAL_TASKS_LOST = 5, /* task storage could not be made: the task has no cached facts */
+        RF_TOTAL_UNDECIDED = 8,  /* + enum rf_reason */
         RF_TOTALS = 16,
 };
 

@@ -27,8 +27,8 @@ RF_INLINE __u64 automaton_step(const __u64 *table, __u64 state, __u64 class)
 
 /* The state after name[position..end), from `state`. `size`: of the memory at `name`, a
  * constant; `end` is at most that. */
-RF_INLINE __u32 automaton_run(const struct rf_entry *entries, const struct rf_profile *profile, const __u8 *name,
-                              __u64 size, __u64 position, __u64 end, __u64 state)
+RF_INLINE __u32 automaton_run(const struct rf_entry *entries, const struct rf_profile *profile, const __u8 *name, __u64 size,
+                              __u64 position, __u64 end, __u64 state)
 {
         const __u64 *table = (const __u64 *)entries; /* an entry is read whole: `next` is its low half */
 

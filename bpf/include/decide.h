@@ -194,8 +194,7 @@ RF_INLINE void event_object(struct request *req, struct question *q, struct rf_e
 }
 
 /* Put one event into `ring`; what has no room is counted and nothing else. */
-RF_INLINE void event_report(struct request *req, struct question *q, struct outcome *outcome, void *ring, __u32 lost,
-                            __s32 verdict)
+RF_INLINE void event_report(struct request *req, struct question *q, struct outcome *outcome, void *ring, __u32 lost, __s32 verdict)
 {
         __u64 now = bpf_ktime_get_boot_ns();
         __u64 token = now ^ ((__u64)bpf_get_smp_processor_id() << 56);

@@ -34,6 +34,6 @@
 #define EPERM 1
 
 /* The namespace pointer of mounts that only the kernel uses: ERR_PTR(-EINVAL). */
-#define MNT_NS_INTERNAL ((__u64)-22)
+#define MNT_NS_INTERNAL ((__u64) - 22)
 
 #endif

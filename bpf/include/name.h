@@ -70,9 +70,9 @@ RF_INLINE int walk_holds(struct rf_scratch *scratch)
                 at = step->at;
                 mount = at & 1;
                 at &= ~1ULL;
-                bpf_probe_read_kernel(seen, sizeof(seen),
-                                      (void *)(at + (mount ? offsetof(struct mount, mnt_parent)
-                                                           : offsetof(struct dentry, d_parent))));
+                bpf_probe_read_kernel(
+                        seen, sizeof(seen),
+                        (void *)(at + (mount ? offsetof(struct mount, mnt_parent) : offsetof(struct dentry, d_parent))));
                 if (seen[0] != step->parent || seen[1] != step->hash_len || (!mount && seen[2] != step->name))
                         return 0;
         }
@@ -99,8 +99,7 @@ RF_INLINE int walk_cross(struct rf_scratch *scratch, struct rf_step *step)
 RF_INLINE __u32 walk_up(struct rf_scratch *scratch)
 {
         scratch->position = RF_PATH_MAX;
-        bpf_probe_read_kernel(&scratch->mount_root, 8,
-                              (void *)(scratch->mount + offsetof(struct vfsmount, mnt_root)));
+        bpf_probe_read_kernel(&scratch->mount_root, 8, (void *)(scratch->mount + offsetof(struct vfsmount, mnt_root)));
         RF_LOOP
         for (__u64 i = 0; i < RF_DEPTH_MAX; i++) {
                 struct rf_step *step = &scratch->step[i & (RF_DEPTH_MAX - 1)];
@@ -155,8 +154,7 @@ RF_INLINE struct name_result root_of(struct rf_scratch *scratch, struct task_str
 }
 
 /* The name of `dentry` on `mount` (addresses), as `task` sees it. `fresh`: the object is being made and is not in the tree yet. */
-RF_INLINE struct name_result name_read(struct rf_scratch *scratch, struct task_struct *task, __u64 dentry, __u64 mount,
-                                       int fresh)
+RF_INLINE struct name_result name_read(struct rf_scratch *scratch, struct task_struct *task, __u64 dentry, __u64 mount, int fresh)
 {
         struct name_result result = {NAME_UNDECIDED, RF_REASON_NAME_DETACHED};
         __u64 sequence = tree_sequence(), parent = 0, hashed = 0;
@@ -166,8 +164,7 @@ RF_INLINE struct name_result name_read(struct rf_scratch *scratch, struct task_s
         bpf_probe_read_kernel(&parent, 8, (void *)(dentry + offsetof(struct dentry, d_parent)));
         if (parent != dentry && !fresh) {
                 bpf_probe_read_kernel(&hashed, 8,
-                                      (void *)(dentry + offsetof(struct dentry, d_hash) +
-                                               offsetof(struct hlist_bl_node, pprev)));
+                                      (void *)(dentry + offsetof(struct dentry, d_hash) + offsetof(struct hlist_bl_node, pprev)));
                 if (!hashed) {
                         result.kind = NAME_NAMELESS;
                         result.reason = RF_REASON_DECIDED;

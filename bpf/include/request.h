@@ -145,8 +145,8 @@ RF_INLINE __u32 facts_domain(struct request *req)
 
         if (!automaton || !words || (facts->flags & (RF_TASK_EXE_KNOWN | RF_TASK_EXE_LONG)) != RF_TASK_EXE_KNOWN)
                 return RF_DOMAIN_UNKNOWN;
-        label = automaton_label(automaton, automaton_run(automaton, req->profile, facts->exe, RF_EXE_INLINE, 0, length,
-                                                         req->profile->start));
+        label = automaton_label(automaton,
+                                automaton_run(automaton, req->profile, facts->exe, RF_EXE_INLINE, 0, length, req->profile->start));
         if (label >= req->profile->path_label_count)
                 return RF_DOMAIN_UNKNOWN;
         label = req->profile->path_labels + 3 * label + 2;

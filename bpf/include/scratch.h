@@ -12,7 +12,7 @@
 
 /* One step of a walk towards the root, kept so that the whole walk can be checked against the tree again. */
 struct rf_step {
-        __u64 at;       /* dentry; or vfsmount with bit 0 set, where the walk crossed to the parent mount */
+        __u64 at; /* dentry; or vfsmount with bit 0 set, where the walk crossed to the parent mount */
         __u64 parent;
         __u64 hash_len; /* of a mount: its mount point */
         __u64 name;
@@ -44,7 +44,7 @@ struct rf_scratch {
         __u64 steps;
         struct rf_carried carried;
         struct rf_step step[RF_DEPTH_MAX];
-        struct rf_name header; /* room for a name record's header when the name fills the buffer */
+        struct rf_name header;                  /* room for a name record's header when the name fills the buffer */
         __u8 name[RF_PATH_MAX + RF_NAME_SLACK]; /* grows downwards from RF_PATH_MAX */
 };
 

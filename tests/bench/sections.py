@@ -17,8 +17,8 @@ Written by `tests/bench/run --write-docs`; do not edit. `make bench` measures al
 
 A ratio is the share of its budget that is used up: at most 1 is met. *Beside it* is the same operation without
 Ringfence (base), and what AppArmor adds to it in the same boot. Instruction counts do not depend on the machine or on
-what else it does; those of files repeat to 0.1 %, those of sockets and of starting programs to 3 %. Native times
-depend on both.
+what else it does. Those of files repeat to 0.1 %; sockets and programs vary by 500 and 1,000 instructions from run to
+run, whatever is installed, and so does what is said to be added to them. Native times depend on machine and load.
 """
 
 

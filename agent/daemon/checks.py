@@ -47,6 +47,27 @@ def reach(policy: Policy, reaches: Mapping[Class, ClassReach]) -> Iterator[Probl
         yield _short(policy, class_, rule, here, needed)
 
 
+def blind(policy: Policy, reaches: Mapping[Class, ClassReach]) -> Iterator[Problem]:
+    """Errors for rules that ask what hooks without task storage cannot do: tell executables apart, or kill."""
+    for rule in policy.rules:
+        here = reaches.get(rule.class_)
+        if here is None or not here.blind:
+            continue
+        kills = rule.action is Action.KILL and policy.mode is Mode.ENFORCING
+        tells = rule.subject is not None and bool(rule.subject.exe or rule.subject.not_exe)
+        if kills or tells:
+            yield Problem(
+                message=f"cannot enforce policy `{policy.name}`, rule `{rule.id}`: BPF LSM is not active",
+                code="cannot-enforce",
+                hint="use `deny`" if kills else "leave `subject.exe` out, or use a kernel with BPF LSM",
+                position=rule.position,
+                policy=policy.name,
+                rule=rule.id,
+                found=here.why,
+                required="BPF LSM, to " + ("kill" if kills else "tell executables apart"),
+            )
+
+
 def _enough(here: Reach, needed: Reach) -> bool:
     order = (Reach.NONE, Reach.OBSERVED, Reach.ENFORCED)
     return order.index(here) >= order.index(needed)

@@ -299,6 +299,7 @@ class Engine:
             resolved.append(replace(one, policy=policy))
             problems += unresolved
             problems += checks.reach(policy, self._with.kernel.reaches())
+            problems += checks.blind(policy, self._with.kernel.reaches())
             problems += checks.symlinks(policy)
         problems += refusals.duplicates(resolved)
         policies = [one.policy for one in resolved]

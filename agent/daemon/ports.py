@@ -47,6 +47,7 @@ class ClassReach:
         why: In words, e.g. "BPF LSM is not active".
         found, required: The facts behind it.
         hint: What would raise it.
+        blind: Enforced by hooks that know no executable and can send no signal.
     """
 
     reach: Reach
@@ -54,6 +55,7 @@ class ClassReach:
     found: str = ""
     required: str = ""
     hint: str = ""
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

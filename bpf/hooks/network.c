@@ -18,12 +18,14 @@ RF_INLINE int peer_read(struct peer *peer, struct socket *socket, __u64 address,
         protocol = sk->sk_protocol;
         bpf_probe_read_kernel(raw, 2, (void *)address);
         peer->family = raw[0] | (__u16)raw[1] << 8;
-        if (peer->family == AF_UNIX || peer->family == AF_NETLINK || own == AF_UNIX || own == AF_NETLINK)
+        if (own == AF_UNIX || own == AF_NETLINK)
                 return 0;
+        if (own == AF_PACKET)
+                peer->family = AF_PACKET; /* which never looks at what the address says of itself */
         if (peer->family == AF_UNSPEC) {
-                if (!sending || own != AF_INET)
-                        return 0; /* takes a peer away; only IPv4 reads it as an address when it sends */
-                peer->family = AF_INET;
+                if (!sending || (own == AF_INET6 && (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE)))
+                        return 0; /* takes a peer away; raw sockets, L2TP and IPv4 read it as an address when they send */
+                peer->family = own;
         }
         peer->protocol = protocol_of(protocol);
         if (peer->family == AF_INET && length >= 8) {
@@ -63,10 +65,12 @@ int lsm_socket_connect(unsigned long long *ctx)
 
 RF_INLINE int on_sendmsg(struct socket *socket, struct msghdr *message)
 {
-        if (!message->msg_name)
+        struct sock *sk = socket->sk;
+
+        if (!sk || !message->msg_name)
                 return 0;
-        if (socket->type == SOCK_STREAM && !(message->msg_flags & MSG_FASTOPEN))
-                return 0; /* a stream has its peer already and ignores the name */
+        if (socket->type == SOCK_STREAM && !(message->msg_flags & MSG_FASTOPEN) && sk->sk_protocol != IPPROTO_SCTP)
+                return 0; /* a stream has its peer already and ignores the name; SCTP associates by sending */
         return on_peer(socket, (__u64)message->msg_name, message->msg_namelen, 1);
 }
 

@@ -240,6 +240,8 @@ RF_INLINE int request_broken(struct request *req, struct question *q)
 {
         (void)req;
         (void)q;
+        total_add(RF_TOTAL_VIOLATIONS);
+        total_add(RF_TOTAL_VIOLATIONS_LOST); /* without a table there is no rule to report */
         total_add(RF_TOTAL_UNDECIDED + RF_REASON_TABLE_MISSING);
         return -EPERM;
 }

@@ -118,7 +118,7 @@ RF_INLINE __u32 walk_up(struct rf_scratch *scratch)
                 if (step->parent == dentry)
                         return RF_REASON_NAME_DETACHED;
                 length = (step->hash_len >> 32) & 255;
-                position = scratch->position - length - 1;
+                position = scratch->position - length - 1 - (step->hash_len >> 40 << 13); /* longer than 255: far below 0 */
                 if (position >= RF_PATH_MAX)
                         return RF_REASON_NAME_TOO_LONG;
                 scratch->name[position & (RF_PATH_MAX - 1)] = '/';
@@ -146,7 +146,7 @@ RF_INLINE struct name_result root_of(struct rf_scratch *scratch, struct task_str
         }
         bpf_probe_read_kernel(&proxy, 8, (void *)((__u64)task + offsetof(struct task_struct, nsproxy)));
         bpf_probe_read_kernel(&own, 8, (void *)(proxy + offsetof(struct nsproxy, mnt_ns)));
-        if (namespace != own) {
+        if (!namespace || namespace != own) {
                 result.kind = NAME_UNDECIDED;
                 result.reason = RF_REASON_NAME_DETACHED;
         }

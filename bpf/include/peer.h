@@ -24,7 +24,7 @@ RF_INLINE __u16 port_of(__u32 raw)
 /* Multipath TCP is TCP to whoever writes a policy. */
 RF_INLINE __u8 protocol_of(__u32 protocol)
 {
-        return protocol == IPPROTO_MPTCP ? IPPROTO_TCP : protocol;
+        return protocol == IPPROTO_MPTCP || protocol == IPPROTO_SMC ? IPPROTO_TCP : protocol;
 }
 
 RF_INLINE void peer_ipv4(struct peer *peer, __u32 address)

@@ -115,7 +115,7 @@ RF_INLINE void request_end(struct request *req)
 /* Whether the facts are about the program that runs now: a later exec whose record failed must not leave an old name in force. */
 RF_INLINE int facts_current(struct request *req)
 {
-        return (req->facts->flags & RF_TASK_SEEDED) || req->facts->exec_id == (__u32)req->task->self_exec_id;
+        return req->facts->exec_id == (__u32)req->task->self_exec_id;
 }
 
 /* Keep the name in scratch as the executable of `facts`. A longer one than fits stays unknown: undecided where a rule asks. */

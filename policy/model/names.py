@@ -12,15 +12,15 @@ chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linu
 net_broadcast net_admin net_raw ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin
 sys_boot sys_nice sys_resource sys_time sys_tty_config mknod lease audit_write audit_control setfcap mac_override
 mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore
-""".split()
-CAPABILITIES = MappingProxyType({name: number for number, name in enumerate(_CAPABILITIES)})
+"""
+CAPABILITIES = MappingProxyType({name: number for number, name in enumerate(_CAPABILITIES.split())})
 
 #: Signals (asm-generic/signal.h, x86 and arm alike), without `SIG`.
 _SIGNALS = """
 HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU
 XFSZ VTALRM PROF WINCH IO PWR SYS
-""".split()
-SIGNALS = MappingProxyType({name: number for number, name in enumerate(_SIGNALS, 1)})
+"""
+SIGNALS = MappingProxyType({name: number for number, name in enumerate(_SIGNALS.split(), 1)})
 SIGNAL_MAX = 64
 
 #: Address families (linux/socket.h).

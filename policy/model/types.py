@@ -353,7 +353,7 @@ class KeyringSelector:
 
 @dataclass(frozen=True, slots=True)
 class IoUringSelector:
-    """`create` a ring, one with a kernel thread that `poll`s, take other `credentials`, pass a `command` to a driver."""
+    """`create` a ring, one with a kernel thread that `poll`s, use other `credentials`, pass a `command` on."""
 
     operations: tuple[str, ...]
 

@@ -1,9 +1,13 @@
 """
-The grammar of path patterns: text in, tokens out.
+The grammar of patterns: text in, tokens out.
 
 A pattern is read in three steps: text → lexemes (escapes, classes, stars), braces → alternatives without braces, each
 alternative → tokens over bytes. What tokens mean is said beside `Wild`; what a name is: `/`-separated components, none
 empty, none `.` or `..`, no NUL, and the root is `/`.
+
+Two kinds of name are no paths, and told from them by their first byte. Abstract names of unix sockets are `@` and any
+bytes (`parse_socket`): a star stops at `/` and two do not, but `/` has no other meaning. Names of file system types are
+`%` and literal (`literal`).
 """
 
 import re
@@ -19,6 +23,9 @@ ALTERNATIVES_MAX = 512
 NESTING_MAX = 8
 
 _SPECIAL = "*?[]{},\\-!^"
+#: What names of unix sockets begin with.
+_SOCKET = "/@"
+_WHOLE = "patterns match whole names from the root"
 #: Text that stands for itself.
 _LITERAL = re.compile(r"[^*?\[\]{}\\]*")
 _PIECE = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\*\*?|.", re.DOTALL)
@@ -87,23 +94,41 @@ def parse(pattern: str) -> tuple[tuple[Token, ...], ...]:
     return tuple(dict.fromkeys(_tokens(text) for text in alternatives(pattern)))
 
 
-def alternatives(pattern: str) -> tuple[str, ...]:
+def parse_socket(pattern: str) -> tuple[tuple[Token, ...], ...]:
+    """
+    As `parse`, of a pattern for unix sockets: a path, or `@` and an abstract name.
+
+    Raises:
+        GlobError: The pattern can match no name, or cannot be read.
+    """
+    return tuple(dict.fromkeys(_tokens(text) for text in alternatives(pattern, _SOCKET)))
+
+
+def literal(name: str) -> tuple[tuple[Token, ...], ...]:
+    """What stands for one name and nothing else, whatever characters it has: `%ext4`."""
+    return (tuple(name.encode()),)
+
+
+def alternatives(pattern: str, beginnings: str = "/") -> tuple[str, ...]:
     """
     The patterns without braces that a pattern stands for, merged directories included.
+
+    Args:
+        beginnings: What a name may begin with: `/`, or `/` and `@`.
 
     Raises:
         GlobError: As `parse`.
     """
-    _check_text(pattern)
+    _check_text(pattern, beginnings)
     if _LITERAL.fullmatch(pattern):
-        _check_alternative(pattern, pattern)
+        _check_alternative(pattern, pattern, beginnings)
         return (pattern, *_merged(pattern))
     pieces = _expand(_lex(pattern))
     if any(one.kind == next_.kind == "star" for alternative in pieces for one, next_ in pairwise(alternative)):
         raise GlobError(f"the braces of pattern `{pattern}` put stars beside each other", "write the alternatives out")
     expanded = ["".join(piece.text for piece in one) for one in pieces]
     for text in expanded:
-        _check_alternative(text, pattern)
+        _check_alternative(text, pattern, beginnings)
     return tuple(dict.fromkeys(name for text in expanded for name in (text, *_merged(text))))
 
 
@@ -116,9 +141,11 @@ def _merged(text: str) -> tuple[str, ...]:
     return ()
 
 
-def _check_text(pattern: str) -> None:
-    if not pattern.startswith("/"):
-        raise GlobError(f"pattern `{pattern}` does not begin with `/`", "patterns match whole names from the root")
+def _check_text(pattern: str, beginnings: str) -> None:
+    if pattern[:1] not in tuple(beginnings):
+        wanted = " or ".join(f"`{one}`" for one in beginnings)
+        hint = "an abstract name is written `@name`" if beginnings == _SOCKET else _WHOLE
+        raise GlobError(f"pattern `{pattern}` does not begin with {wanted}", hint)
     if len(pattern.encode("utf-8", "replace")) > LENGTH_MAX:
         raise GlobError(f"pattern is {len(pattern)} characters long; at most {LENGTH_MAX} bytes can be matched")
     if "\0" in pattern:
@@ -127,8 +154,10 @@ def _check_text(pattern: str) -> None:
         raise GlobError(f"pattern `{pattern}` is not valid Unicode")
 
 
-def _check_alternative(text: str, pattern: str) -> None:
-    """Refuse what no name can match."""
+def _check_alternative(text: str, pattern: str, beginnings: str) -> None:
+    """Refuse what no name can match; an abstract name is any bytes."""
+    if text.startswith("@") and "@" in beginnings:
+        return
     if not text.startswith("/"):
         raise GlobError(f"pattern `{pattern}` stands for `{text}`, which does not begin with `/`")
     shown = f"`{pattern}`" if text == pattern else f"`{pattern}` stands for `{text}`, which"
@@ -276,9 +305,10 @@ def _tokens(text: str) -> tuple[Token, ...]:
         return tuple(text.encode())
     tokens: list[Token] = []
     pieces = _relex(text)
+    path = text[0] == "/"
     at = 0
     while at < len(pieces):
-        whole = at > 0 and pieces[at - 1] == "/" and (at + 1 == len(pieces) or pieces[at + 1] == "/")
+        whole = path and at > 0 and pieces[at - 1] == "/" and (at + 1 == len(pieces) or pieces[at + 1] == "/")
         token = _token(pieces[at], whole, last=at + 1 == len(pieces))
         if token is Wild.DIRECTORIES:
             at += 1  # its slash is part of it

@@ -4,7 +4,7 @@ import pytest
 
 from policy.compiler import compile_profiles
 from policy.compiler.evaluate import decide
-from policy.model.glob import ALTERNATIVES_MAX, GlobError, parse
+from policy.model.glob import ALTERNATIVES_MAX, GlobError, Wild, literal, parse, parse_socket
 from policy.model.types import (
     Action,
     Actor,
@@ -105,3 +105,30 @@ def test_what_cannot_match_is_refused(pattern: str, problem: str) -> None:
     with pytest.raises(GlobError, match=None) as caught:
         parse(pattern)
     assert problem in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("/run/*", parse("/run/*")),
+        ("@", ((ord("@"),),)),
+        ("@a//./b/", (tuple(b"@a//./b/"),)),
+        ("@/x/*/**", ((*b"@/x/", Wild.STAR, ord("/"), Wild.ANYTHING),)),
+        ("@{a,/bin}", (tuple(b"@a"), tuple(b"@/bin"))),
+    ],
+)
+def test_abstract_names_have_no_components(pattern: str, found: tuple[tuple[object, ...], ...]) -> None:
+    """After `@` come any bytes: no component is special, no directory is merged, and stars may stand for nothing."""
+    assert parse_socket(pattern) == found
+
+
+@pytest.mark.parametrize("pattern", ["", "x", "{@a,/b}", "%ext4"])
+def test_other_names_of_sockets_are_refused(pattern: str) -> None:
+    """A unix socket's name begins with `/` or `@`."""
+    with pytest.raises(GlobError, match="does not begin with `/` or `@`"):
+        parse_socket(pattern)
+
+
+def test_literals_have_no_wildcards() -> None:
+    """A literal is its own bytes."""
+    assert literal("%e*t[4]") == (tuple(b"%e*t[4]"),)

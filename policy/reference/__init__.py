@@ -2,7 +2,7 @@
 The slow, obvious evaluator: the oracle that automata and kernel are tested against.
 """
 
-from policy.reference.decide import decide
+from policy.reference.decide import decide, policy_decides, rule_matches
 from policy.reference.glob import matches
 
-__all__ = ["decide", "matches"]
+__all__ = ["decide", "matches", "policy_decides", "rule_matches"]

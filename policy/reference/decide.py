@@ -1,34 +1,28 @@
 """
 What a profile makes of a request, read off the contract sentence by sentence. No tables, no caching, no hurry.
-
-Three values: True, False, and None where something about the request could not be told.
 """
 
-import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from policy.model import syscalls
 from policy.model.types import (
     OPERATIONS,
+    WITHOUT_DEFAULT,
     Action,
     Decision,
     Effect,
-    ExecSelector,
+    Errno,
     FailMode,
-    FileSelector,
     Mode,
-    Nameless,
-    NetworkSelector,
-    Peer,
     Policy,
     Request,
     Rule,
-    Subject,
-    SyscallSelector,
 )
-from policy.reference.glob import matches
+from policy.reference.objects import object_matches
+from policy.reference.subjects import subject_matches
+from policy.reference.truth import Truth, every
 
-Truth = bool | None
+#: An enforcing policy's.
+EFFECTS = {Action.ALLOW: Effect.ALLOW, Action.AUDIT: Effect.AUDIT, Action.DENY: Effect.DENY, Action.KILL: Effect.KILL}
 
 
 def decide(profile: Sequence[Policy], request: Request, architecture: str = "x86_64") -> Decision:
@@ -59,107 +53,62 @@ def strictness(decision: Decision) -> tuple[int, ...]:
 
 
 def _of_operation(profile: Sequence[Policy], request: Request, operation: str, architecture: str) -> Decision:
+    """The first by name of the strictest policies; other policies' would-denies are counted too."""
     ordered = sorted(profile, key=lambda policy: policy.name)
-    decisions = [_of_policy(policy, request, operation, architecture) for policy in ordered]
+    decisions = [policy_decides(policy, request, operation, architecture) for policy in ordered]
     winner = max(decisions, key=strictness)
     also = tuple(one.rule for one in decisions if one is not winner and one.effect is Effect.WOULD_DENY)
-    return Decision(winner.effect, winner.rule, winner.error, also)
+    return Decision(winner.effect, winner.rule, winner.error, also, winner.errno)
 
 
-def _of_policy(policy: Policy, request: Request, operation: str, architecture: str) -> Decision:
-    """The first rule that matches decides. Rules before it that may match must ask for the same, or nobody can tell."""
-    maybe: list[Rule] = []
-    action, name = policy.default(request.class_), f"default:{request.class_}"
-    for rule in policy.rules:
-        truth = rule_matches(rule, request, operation, architecture)
-        if truth is None:
-            maybe.append(rule)
-        if truth:
-            action, name = rule.action, rule.id
-            break
-    if any(rule.action != action for rule in maybe):
-        effect = Effect.ALLOW if policy.fail_mode is FailMode.OPEN else _effect(policy, Action.DENY)
-        return Decision(effect, (policy.name, maybe[0].id), error=True)
-    return Decision(_effect(policy, action), (policy.name, name))
+def policy_decides(policy: Policy, request: Request, operation: str, architecture: str = "x86_64") -> Decision:
+    """
+    What one policy says of one operation, whatever others say.
+
+    The first rule that matches decides, or else the default of the class. If a rule before may match, for something
+    about the request could not be told, and asks for something else, then the policy cannot decide.
+    """
+    truths = [(rule, rule_matches(rule, request, operation, architecture)) for rule in policy.rules]
+    certain = next((at for at, (_, truth) in enumerate(truths) if truth), len(truths))
+    perhaps = [rule for rule, truth in truths[:certain] if truth is None]
+    decisive = truths[certain][0] if certain < len(truths) else None
+    action = decisive.action if decisive else _default(policy, request, operation)
+    if any(rule.action is not action for rule in perhaps):
+        return Decision(_effect_of_error(policy), (policy.name, perhaps[0].id), error=True)
+    effect = _effect(policy, action)
+    name = decisive.id if decisive else f"default:{request.class_}"
+    errno = decisive.errno if decisive and effect is Effect.DENY else Errno.EPERM
+    return Decision(effect, (policy.name, name), errno=errno)
+
+
+def _default(policy: Policy, request: Request, operation: str) -> Action:
+    """A class left out is allowed, and so is what defaults do not reach."""
+    if (request.class_, operation) in WITHOUT_DEFAULT:
+        return Action.ALLOW
+    return dict(policy.defaults).get(request.class_, Action.ALLOW)
 
 
 def _effect(policy: Policy, action: Action) -> Effect:
+    """A permissive policy denies nothing."""
     if policy.mode is Mode.PERMISSIVE and action in (Action.DENY, Action.KILL):
         return Effect.WOULD_DENY
-    return {"allow": Effect.ALLOW, "audit": Effect.AUDIT, "deny": Effect.DENY, "kill": Effect.KILL}[action]
+    return EFFECTS[action]
 
 
-def rule_matches(rule: Rule, request: Request, operation: str, architecture: str) -> Truth:
+def _effect_of_error(policy: Policy) -> Effect:
+    return Effect.ALLOW if policy.fail_mode is FailMode.OPEN else _effect(policy, Action.DENY)
+
+
+def rule_matches(rule: Rule, request: Request, operation: str, architecture: str = "x86_64") -> Truth:
+    """Whether a rule is about this operation of this request; None: that cannot be told."""
     if rule.class_ is not request.class_ or operation not in rule.selector.operations:
         return False
-    return _all([_subject_matches(rule.subject, request), _object_matches(rule, request, architecture)])
-
-
-def _all(truths: Iterable[Truth]) -> Truth:
-    found = list(truths)
-    return False if False in found else None if None in found else True
-
-
-def _not(truth: Truth) -> Truth:
-    return None if truth is None else not truth
-
-
-def _subject_matches(subject: Subject | None, request: Request) -> Truth:
-    """User and group are known together or not at all: the kernel reads both from the same credentials."""
-    if subject is None:
-        return True
-    actor = request.actor
-    known = actor.user is not None and actor.group is not None
-    user, group = (actor.user, actor.group) if known else (None, None)
-    return _all(
-        [
-            _executable(subject.exe, actor.exe) if subject.exe else True,
-            _not(_executable(subject.not_exe, actor.exe)) if subject.not_exe else True,
-            _among(subject.user, user) if subject.user else True,
-            _not(_among(subject.not_user, user)) if subject.not_user else True,
-            _among(subject.group, group) if subject.group else True,
-            _not(_among(subject.not_group, group)) if subject.not_group else True,
-        ]
-    )
-
-
-def _executable(patterns: Sequence[str], exe: bytes | None) -> Truth:
-    return None if exe is None else any(matches(pattern, exe) for pattern in patterns)
-
-
-def _among(ids: Sequence[int | str], id_: int | None) -> Truth:
-    return None if id_ is None else id_ in ids
-
-
-def _object_matches(rule: Rule, request: Request, architecture: str) -> Truth:
-    found = request.object
-    match rule.selector:
-        case FileSelector(paths=paths) | ExecSelector(paths=paths):
-            if isinstance(found, Nameless):
-                return False
-            return any(matches(path, found) for path in paths) if isinstance(found, bytes) else None
-        case NetworkSelector() as selector:
-            return _peer_matches(selector, found if isinstance(found, Peer) else None)
-        case SyscallSelector(names=names):
-            numbers = syscalls.numbers(architecture)
-            return found in [numbers.get(name) for name in names] if isinstance(found, int) else None
-
-
-def _peer_matches(selector: NetworkSelector, peer: Peer | None) -> Truth:
-    """A part that is left out matches any peer, also one that could not be told."""
-    return _all(
-        [
-            (None if peer is None else _address(selector.to, peer.address)) if selector.to else True,
-            (None if peer is None else any(a <= peer.port <= b for a, b in selector.ports)) if selector.ports else True,
-            (None if peer is None else peer.protocol in selector.protocols) if selector.protocols else True,
-        ]
-    )
-
-
-def _address(networks: Sequence[str], address: bytes | None) -> bool:
-    """IPv4-mapped addresses are IPv4 and match no IPv6 network; what has no address matches none."""
-    if address is None:
+    if rule.until is not None and request.time >= rule.until:
         return False
-    found: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.IPv6Address(address)
-    found = found.ipv4_mapped or found  # type: ignore[union-attr]
-    return any(found in ipaddress.ip_network(text) for text in networks)
+    return every(
+        [
+            subject_matches(rule.subject, request.actor),
+            object_matches(rule.selector, request.object, architecture),
+            rule_matches(rule.within, request, operation, architecture) if rule.within else True,
+        ]
+    )

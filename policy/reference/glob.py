@@ -12,11 +12,15 @@ _MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "lib*")
 
 @lru_cache(maxsize=4096)
 def spellings(pattern: str) -> tuple[bytes, ...]:
-    """The patterns without braces that a pattern stands for, those of merged directories included."""
+    """
+    The patterns without braces that a pattern stands for, those of merged directories included.
+
+    What does not begin with `/` is the name of an abstract socket, which has no directories.
+    """
     found = []
     for text in _without_braces(pattern):
         found.append(text)
-        parts = text.split("/")
+        parts = text.split("/") if text.startswith("/") else ["", ""]
         if parts[1] in _MERGED:
             found.append("/usr" + text)
         if parts[1:3] == ["var", "run"]:

@@ -17,7 +17,7 @@ from policy.compiler.ruleset import ProfileTable
 from policy.compiler.subsets import Automaton, Explosion, Precedence, determinise
 from policy.compiler.truth import MAYBE, YES
 from policy.compiler.verdicts import Judge, combine
-from policy.compiler.words import Words
+from policy.compiler.words import Kind, Words
 from policy.model import glob, syscalls
 from policy.model.types import (
     OPERATIONS,
@@ -232,7 +232,7 @@ class ProfileCompiler:
         for operation in OPERATIONS[class_]:
             mine = [one for one in truths if operation in judge.rules[one[0]][1].selector.operations]
             row.append(self._words.verdict(judge.decide(mine)))
-        return self._words.add(row)
+        return self._words.add(row, Kind.OFFSET)
 
     def _place(
         self, automaton: Automaton, files: Sequence[int], execs: Sequence[int], domains: Sequence[int], comb: Comb
@@ -279,7 +279,8 @@ class ProfileCompiler:
         return peers, labels, tables
 
     def _pages(self, ports: Sequence[int]) -> int:
-        return self._words.add([self._words.add(ports[high << 8 : (high + 1) << 8]) for high in range(256)])
+        pages = [self._words.add(ports[high << 8 : (high + 1) << 8]) for high in range(256)]
+        return self._words.add(pages, Kind.OFFSET)
 
     def _syscalls(self) -> tuple[Labels, int]:
         table: list[list[int]] = [[] for _ in range(SYSCALLS)]
@@ -298,7 +299,7 @@ class ProfileCompiler:
         offsets, counts = [0], [0]
         for class_ in Class:
             cells = labels[class_].cells
-            offsets.append(self._words.add(cells.reshape(-1)) if cells.size else 0)
+            offsets.append(self._words.add(cells.reshape(-1), Kind.OFFSET) if cells.size else 0)
             counts.append(cells.shape[1] if cells.size else 0)
         return tuple(offsets), tuple(counts)
 

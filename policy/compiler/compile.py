@@ -32,13 +32,13 @@ def compile_profiles(profiles: Sequence[Sequence[Policy]], architecture: str = "
     words, comb = Words(), Comb()
     tables: list[ProfileTable] = []
     addresses: list[tuple[int, int, bytes, int]] = []
-    credentials: list[tuple[int, int, int, int]] = []
+    given: list[tuple[int, int, int, int]] = []
     for number, policies in enumerate(ordered):
         table, peers, accounts = ProfileCompiler(policies, numbers, words, architecture).compile(comb)
         tables.append(table)
         addresses += [(number, *entry) for entry in (peers.addresses if peers else ())]
-        credentials += [(number, *entry) for entry in accounts.classes]
-    return Ruleset(comb.entries(), words.array(), tuple(tables), tuple(addresses), tuple(credentials), rules)
+        given += [(number, *entry) for entry in accounts.classes]
+    return Ruleset(comb.entries(), words.array(), tuple(tables), tuple(addresses), tuple(given), rules)
 
 
 def _rules(profiles: Sequence[Sequence[Policy]]) -> tuple[RuleReference, ...]:

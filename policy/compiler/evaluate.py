@@ -4,20 +4,21 @@ Decide from a ruleset as the kernel does: the same look-ups over the same bytes.
 
 from policy.compiler.comb import OWNED
 from policy.compiler.profile import NAMELESS, UNKNOWN
-from policy.compiler.ruleset import ProfileTable, Ruleset
+from policy.compiler.ruleset import PATH_COLUMNS, ProfileTable, Ruleset
 from policy.compiler.verdicts import rank
-from policy.model.types import OPERATIONS, Class, Decision, Effect, Nameless, Peer, Request
+from policy.model.types import OPERATIONS, Class, Decision, Effect, File, Nameless, Number, Peer, Request
 
 
 def decide(ruleset: Ruleset, profile: int, request: Request) -> Decision:
     """What the profile's tables say of a request; of several operations the strictest decision, the first of equals."""
     table = ruleset.profiles[profile]
     class_ = request.class_
-    if not table.labels[class_.number]:
+    kind_of = table.classes[class_.number]
+    if not kind_of.labels:
         return Decision(Effect.ALLOW, (table.policies[0], f"default:{class_}"))
     label = _label(ruleset, profile, request)
     kind = _domain(ruleset, table, request) * table.credentials + _credential(ruleset, profile, request)
-    row = int(ruleset.words[table.cells[class_.number] + kind * table.labels[class_.number] + label])
+    row = int(ruleset.words[kind_of.cells + kind * kind_of.labels + label])
     known = OPERATIONS[class_]
     columns = sorted(known.index(operation) for operation in request.operations)
     decisions = [_decision(ruleset, int(ruleset.words[row + column])) for column in columns]
@@ -35,11 +36,11 @@ def path_label(ruleset: Ruleset, table: ProfileTable, name: bytes) -> int:
 
 def _decision(ruleset: Ruleset, offset: int) -> Decision:
     head = int(ruleset.words[offset])
-    also = ruleset.words[offset + 2 : offset + 2 + (head >> 16 & 0xFF)]
+    also = ruleset.words[offset + 2 : offset + 2 + (head >> 8 & 0xFF)]
     return Decision(
-        Effect(head & 0xFF),
+        Effect(head & 0xF),
         _name(ruleset, int(ruleset.words[offset + 1])),
-        bool(head >> 8 & 0xFF),
+        bool(head >> 4 & 0xF),
         tuple(_name(ruleset, int(number)) for number in also),
     )
 
@@ -51,7 +52,7 @@ def _name(ruleset: Ruleset, number: int) -> tuple[str, str]:
 def _domain(ruleset: Ruleset, table: ProfileTable, request: Request) -> int:
     if request.actor.exe is None:
         return UNKNOWN
-    return int(ruleset.words[table.path_labels + 3 * path_label(ruleset, table, request.actor.exe) + 2])
+    return int(ruleset.words[table.path_labels + PATH_COLUMNS * path_label(ruleset, table, request.actor.exe) + 6])
 
 
 def _credential(ruleset: Ruleset, profile: int, request: Request) -> int:
@@ -60,32 +61,34 @@ def _credential(ruleset: Ruleset, profile: int, request: Request) -> int:
         return 1
     if actor.user is None or actor.group is None:
         return UNKNOWN
-    classes = {entry[1:3]: entry[3] for entry in ruleset.credentials if entry[0] == profile}
+    classes = {entry[1:3]: entry[3] for entry in ruleset.numbers if entry[0] == profile}
     return 1 + classes.get((0, actor.user), 0) * table.gid_classes + classes.get((1, actor.group), 0)
 
 
 def _label(ruleset: Ruleset, profile: int, request: Request) -> int:
     table = ruleset.profiles[profile]
     match request.object:
-        case None:
+        case None | File(None):
             return UNKNOWN
-        case Nameless():
+        case Nameless() | File(Nameless()):
             return NAMELESS
-        case bytes(name):
+        case File(bytes(name)) | bytes(name):
             column = 0 if request.class_ is Class.FILE else 1
-            return int(ruleset.words[table.path_labels + 3 * path_label(ruleset, table, name) + column])
+            return int(ruleset.words[table.path_labels + PATH_COLUMNS * path_label(ruleset, table, name) + column])
         case Peer() as peer:
             return _peer_label(ruleset, profile, peer)
-        case int(number):
+        case Number(number):
             return int(ruleset.words[table.syscalls + number]) if number < 512 else NAMELESS
+    return UNKNOWN
 
 
 def _peer_label(ruleset: Ruleset, profile: int, peer: Peer) -> int:
     table, words = ruleset.profiles[profile], ruleset.words
+    kind_of = table.classes[Class.NETWORK.number]
     address = table.address_default if peer.address is None else _address_class(ruleset, profile, peer.address)
     port = int(words[int(words[table.ports + (peer.port >> 8)]) + (peer.port & 0xFF)]) if table.ports else 0
     protocol = int(words[table.protocols + peer.protocol]) if table.protocols else 0
-    return int(words[table.peers + (address * table.port_classes + port) * table.protocol_classes + protocol])
+    return int(words[kind_of.table + (address * kind_of.sizes[0] + port) * kind_of.sizes[1] + protocol])
 
 
 def _address_class(ruleset: Ruleset, profile: int, address: bytes) -> int:

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from policy.compiler import network, truth
 from policy.compiler.comb import Comb
 from policy.compiler.limits import SYSCALLS, WORDS, CompileError
-from policy.compiler.minimal import minimise
-from policy.compiler.patterns import Patterns
-from policy.compiler.ruleset import ProfileTable
-from policy.compiler.subsets import Automaton, Explosion, Precedence, determinise
+from policy.compiler.paths import Atom, Paths, Signature
+from policy.compiler.ruleset import CLASSES, ClassTable, ProfileTable
+from policy.compiler.subsets import Precedence
 from policy.compiler.truth import MAYBE, YES
 from policy.compiler.verdicts import Judge, combine
 from policy.compiler.words import Kind, Words
-from policy.model import glob, syscalls
+from policy.model import syscalls
 from policy.model.types import (
     OPERATIONS,
     Action,
@@ -76,43 +75,49 @@ class ProfileCompiler:
         Raises:
             CompileError: A limit is passed.
         """
-        automaton = self._automaton()
-        domain_of, self._truth = self._domain_truth(automaton.signatures)
+        paths = Paths(list(self._atoms), self._precedence(), self._user_of)
+        signatures = paths.projections(set(range(len(self._atoms))))
+        domain_of, self._truth = self._domain_truth(signatures)
         self._domains = self._truth.shape[1]
-        files = self._path_labels(Class.FILE, automaton.signatures)
-        execs = self._path_labels(Class.EXEC, automaton.signatures)
-        start, table, byte_classes = self._place(automaton, files.of, execs.of, domain_of, comb)
+        files = self._path_labels(Class.FILE, signatures)
+        execs = self._path_labels(Class.EXEC, signatures)
+        rows = {
+            one: (file, exec_, 1, 1, 1, 1, domain, 0, 0, 0)
+            for one, file, exec_, domain in zip(signatures, files.of, execs.of, domain_of, strict=True)
+        }
+        nameless = (NAMELESS, NAMELESS, 1, 1, 1, 1, domain_of[0], 0, 0, 0)
+        placed = paths.place(nameless, rows.__getitem__, self._words, comb)
         peers, net, peer_tables = self._network()
         calls, call_table = self._syscalls()
-        cells, labels = self._cells({Class.FILE: files, Class.EXEC: execs, Class.NETWORK: net, Class.SYSCALL: calls})
+        classes = self._cells({Class.FILE: files, Class.EXEC: execs, Class.NETWORK: net, Class.SYSCALL: calls})
+        sizes = (peer_tables.pop("port_classes"), peer_tables.pop("protocol_classes"), 1)
+        at = Class.NETWORK.number
+        classes[at] = ClassTable(classes[at].cells, classes[at].labels, peer_tables.pop("peers"), sizes)
         return (
             ProfileTable(
-                start=start,
-                path_labels=self._words.add(np.concatenate(([0] * 3, *table))),
-                path_label_count=len(table) + 1,
+                start=placed.start,
+                floating=placed.floating,
+                pairs=placed.pairs,
+                alone=placed.alone,
+                path_labels=placed.path_labels,
+                path_label_count=placed.path_label_count,
                 domains=self._domains,
+                domains_table=0,
+                parents=1,
                 credentials=self._credentials.count,
                 gid_classes=self._credentials.gid_classes,
-                cells=cells,
-                labels=labels,
-                **peer_tables,
-                syscalls=call_table,
                 has_credentials=int(self._credentials.given),
-                byte_classes=byte_classes,
+                families=0,
+                unix_base=0,
+                syscalls=call_table,
+                classes=tuple(classes),
+                byte_classes=placed.byte_classes,
                 policies=tuple(policy.name for policy in self._policies),
+                **peer_tables,
             ),
             peers,
             self._credentials,
         )
-
-    def _automaton(self) -> Automaton:
-        texts = list(self._atoms)
-        patterns = Patterns([[one for text in texts_ for one in glob.parse(text)] for texts_ in texts])
-        self._byte_classes = patterns.classes
-        try:
-            return determinise(patterns, self._precedence())
-        except Explosion as problem:
-            raise self._explosion(problem, texts) from problem
 
     def _precedence(self) -> Precedence:
         """An atom that is matched for ever hides what comes after its rule, if the rule asks nothing of the subject."""
@@ -133,19 +138,8 @@ class ProfileCompiler:
                 needs[self._atoms[patterns]] = None
         return Precedence(needs, hides)
 
-    def _explosion(self, problem: Explosion, texts: Sequence[tuple[str, ...]]) -> CompileError:
-        shown = ", ".join(_short(texts[atom][0]) for atom in problem.atoms)
-        policy, rule = self._user_of(texts[problem.atoms[0]]) if problem.atoms else ("", "")
-        return CompileError(
-            f"the patterns multiply each other past {problem.passed}; among those that do: {shown}",
-            hint="put rules for whole directories (`DIR/**`) before those that begin with `/**/`, or write fewer `*`",
-            limit=problem.limit,
-            found=problem.limit,
-            policy=policy,
-            rule=rule,
-        )
-
-    def _user_of(self, paths: tuple[str, ...]) -> tuple[str, str]:
+    def _user_of(self, atom: int) -> tuple[str, str]:
+        paths = list(self._atoms)[atom]
         for policy in self._policies:
             for rule in policy.rules:
                 exe = (rule.subject.exe, rule.subject.not_exe) if rule.subject else ()
@@ -153,14 +147,14 @@ class ProfileCompiler:
                     return policy.name, rule.id
         return "", ""
 
-    def _domain_truth(self, signatures: Sequence[Sequence[int]]) -> tuple[list[int], NDArray[np.int8]]:
+    def _domain_truth(self, signatures: Sequence[Signature]) -> tuple[list[int], NDArray[np.int8]]:
         """Domain of each signature; and truth of each subject by domain and credentials, flattened."""
         domain_of, exe = truth.executables(self._who, self._atoms, signatures)
         joined = np.minimum(exe[:, :, None], self._credentials.truth[:, None, :])
         self._flat = joined.reshape(len(self._who), exe.shape[1] * self._credentials.count)
         return domain_of, exe
 
-    def _path_labels(self, class_: Class, signatures: Sequence[Sequence[int]]) -> Labels:
+    def _path_labels(self, class_: Class, signatures: Sequence[Signature]) -> Labels:
         """Labels of a class whose objects have paths, by the atoms that a path matches."""
         rules = self._judges[class_].rules
         by_atom: dict[int, list[int]] = {}
@@ -234,16 +228,6 @@ class ProfileCompiler:
             row.append(self._words.verdict(judge.decide(mine)))
         return self._words.add(row, Kind.OFFSET)
 
-    def _place(
-        self, automaton: Automaton, files: Sequence[int], execs: Sequence[int], domains: Sequence[int], comb: Comb
-    ) -> tuple[int, list[tuple[int, int, int]], bytes]:
-        """Lay the automaton down; path labels are the triples that occur, (1, 1, 1) always being path label 1."""
-        triples = {(NAMELESS, NAMELESS, domains[0]): 1}
-        of = [triples.setdefault(one, len(triples) + 1) for one in zip(files, execs, domains, strict=True)]
-        labels = np.array(of, np.int64)[automaton.accepts]
-        start = comb.add(minimise(automaton, labels))
-        return start, list(triples), self._byte_classes.of
-
     def _network(self) -> tuple[network.Peers | None, Labels, dict[str, int]]:
         rules = [rule for _, rule in self._judges[Class.NETWORK].rules]
         selectors = [rule.selector for rule in rules if isinstance(rule.selector, NetworkSelector)]
@@ -295,16 +279,16 @@ class ProfileCompiler:
         labels = self._labels(Class.SYSCALL, candidates, tuple((index, MAYBE) for index in range(len(rules))))
         return labels, self._words.add(labels.of) if labels.cells.size else 0
 
-    def _cells(self, labels: Mapping[Class, Labels]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        offsets, counts = [0], [0]
-        for class_ in Class:
-            cells = labels[class_].cells
-            offsets.append(self._words.add(cells.reshape(-1), Kind.OFFSET) if cells.size else 0)
-            counts.append(cells.shape[1] if cells.size else 0)
-        return tuple(offsets), tuple(counts)
+    def _cells(self, labels: Mapping[Class, Labels]) -> list[ClassTable]:
+        found = [ClassTable()] * CLASSES
+        for class_, one in labels.items():
+            if one.cells.size:
+                cells = self._words.add(one.cells.reshape(-1), Kind.OFFSET)
+                found[class_.number] = ClassTable(cells, one.cells.shape[1])
+        return found
 
 
-def _atoms(policies: Sequence[Policy], who: Sequence[Subject]) -> dict[tuple[str, ...], int]:
+def _atoms(policies: Sequence[Policy], who: Sequence[Subject]) -> dict[Atom, int]:
     """A number for each different list of path patterns."""
     lists = [_paths(rule) for policy in policies for rule in policy.rules if rule.class_ in (Class.FILE, Class.EXEC)]
     lists += [patterns for subject in who for patterns in (subject.exe, subject.not_exe) if patterns]
@@ -313,10 +297,6 @@ def _atoms(policies: Sequence[Policy], who: Sequence[Subject]) -> dict[tuple[str
 
 def _paths(rule: Rule) -> tuple[str, ...]:
     return rule.selector.paths if isinstance(rule.selector, FileSelector | ExecSelector) else ()
-
-
-def _short(pattern: str) -> str:
-    return f"`{pattern}`" if len(pattern) <= 60 else f"`{pattern[:60]}…`"
 
 
 def _bits(mask: int) -> list[int]:

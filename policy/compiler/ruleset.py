@@ -7,6 +7,7 @@ Offsets inside a ruleset are indices into `words`; `agent.kernel` writes the arr
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from operator import attrgetter
 from typing import Any
 
@@ -31,34 +32,81 @@ class RuleReference:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassTable:
+    """
+    `struct rf_class`, member by member: how a profile decides about one class.
+
+    Attributes:
+        cells: Offset; row = words[cells + (domain * credentials + credential) * labels + label].
+        labels: Count, 0 and 1 included; 0: the class decides nothing.
+        table: Offset of the label of each combination of the classes of an object's parts; 0: the first part's class
+            is the label.
+        sizes: Classes of the second, third and fourth part; 1 where there is none.
+    """
+
+    cells: int = 0
+    labels: int = 0
+    table: int = 0
+    sizes: tuple[int, int, int] = (1, 1, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileTable:
     """
     `struct rf_profile`, member by member; see there for what each offset leads to.
 
     Attributes:
-        cells, labels: One entry a class number; entry 0 is unused.
-        byte_classes: 256 bytes, each 1 or more.
+        classes: One entry a class number, `CLASSES` of them; entry 0 is unused.
+        byte_classes: 256 bytes, each 1 or more; of both automata.
         policies: Names of the profile's policies, sorted; not part of what the kernel gets.
     """
 
     start: int
+    floating: int
+    pairs: int
+    alone: int
     path_labels: int
     path_label_count: int
     domains: int
+    domains_table: int
+    parents: int
     credentials: int
     gid_classes: int
-    cells: tuple[int, ...]
-    labels: tuple[int, ...]
-    ports: int
-    port_classes: int
-    protocols: int
-    protocol_classes: int
-    peers: int
-    address_default: int
-    syscalls: int
     has_credentials: int
+    ports: int
+    protocols: int
+    families: int
+    address_default: int
+    unix_base: int
+    syscalls: int
+    classes: tuple[ClassTable, ...]
     byte_classes: bytes
     policies: tuple[str, ...] = ()
+
+
+class NumberKind(IntEnum):
+    """What an entry of `Ruleset.numbers` is the number of."""
+
+    USER = 0
+    GROUP = 1
+    CAPABILITY = 2
+    NAMESPACE = 3
+    SIGNAL = 4
+    CREDENTIAL = 5
+    CHAR_DEVICE = 6
+    CHAR_MAJOR = 7
+    BLOCK_DEVICE = 8
+    BLOCK_MAJOR = 9
+
+
+#: Columns of a path label's row in `words`.
+PATH_COLUMNS = 10
+#: Rows of `ProfileTable.classes`.
+CLASSES = 16
+#: Number of a device is major << MINOR_BITS | minor.
+MINOR_BITS = 20
+#: Id of kinds CHAR_MAJOR and BLOCK_MAJOR: every device of the kind that no other entry tells apart.
+MAJOR_ANY = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +119,7 @@ class Ruleset:
         words: uint32, shape (words,).
         profiles: In the order of the profiles given to the compiler.
         addresses: (profile, prefix length of 0..128, 16 address bytes, address class).
-        credentials: (profile, 0 user or 1 group, id, class).
+        numbers: (profile, `NumberKind`, id, class).
         rules: What rule numbers mean; one counter each.
     """
 
@@ -79,7 +127,7 @@ class Ruleset:
     words: NDArray[np.uint32]
     profiles: tuple[ProfileTable, ...]
     addresses: tuple[tuple[int, int, bytes, int], ...]
-    credentials: tuple[tuple[int, int, int, int], ...]
+    numbers: tuple[tuple[int, int, int, int], ...]
     rules: tuple[RuleReference, ...]
 
     def to_bytes(self) -> bytes:
@@ -89,9 +137,9 @@ class Ruleset:
                 "format": FORMAT,
                 "automaton": self.automaton.astype("<u4").tobytes(),
                 "words": self.words.astype("<u4").tobytes(),
-                "profiles": [_members(ProfileTable)(profile) for profile in self.profiles],
+                "profiles": [_packed(profile) for profile in self.profiles],
                 "addresses": self.addresses,
-                "credentials": self.credentials,
+                "numbers": self.numbers,
                 "rules": [_members(RuleReference)(rule) for rule in self.rules],
             }
         )
@@ -113,15 +161,15 @@ class Ruleset:
         return Ruleset(
             automaton=np.frombuffer(found["automaton"], "<u4").reshape(-1, 2),
             words=np.frombuffer(found["words"], "<u4"),
-            profiles=tuple(ProfileTable(*profile) for profile in found["profiles"]),
+            profiles=tuple(_unpacked(profile) for profile in found["profiles"]),
             addresses=found["addresses"],
-            credentials=found["credentials"],
+            numbers=found["numbers"],
             rules=tuple(_reference(*rule) for rule in found["rules"]),
         )
 
 
 #: Version of what `Ruleset.to_bytes` writes.
-FORMAT = 1
+FORMAT = 2
 _DIGEST = 32
 
 
@@ -131,6 +179,15 @@ class RulesetFormatError(ValueError):
 
 def _members(kind: type) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*(field.name for field in fields(kind)))
+
+
+def _packed(profile: ProfileTable) -> dict[str, Any]:
+    members = {field.name: getattr(profile, field.name) for field in fields(ProfileTable)}
+    return members | {"classes": [_members(ClassTable)(one) for one in profile.classes]}
+
+
+def _unpacked(members: dict[str, Any]) -> ProfileTable:
+    return ProfileTable(**members | {"classes": tuple(ClassTable(*one) for one in members["classes"])})
 
 
 def _reference(policy: str, rule: str, class_: str, action: str, mode: str, *rest: Any) -> RuleReference:

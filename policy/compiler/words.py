@@ -56,7 +56,13 @@ class Words:
 
     def verdict(self, verdict: Verdict) -> int:
         """The offset of a decision. Beside what the kernel needs, the top byte has the decision's rank."""
-        head = verdict.effect | verdict.error << 8 | len(verdict.also) << 16 | rank(verdict.effect, verdict.error) << 24
+        head = (
+            verdict.effect
+            | verdict.error << 4
+            | len(verdict.also) << 8
+            | 1 << 16
+            | rank(verdict.effect, verdict.error) << 24
+        )
         kinds = bytes((Kind.NUMBER, *[Kind.RULE] * (1 + len(verdict.also))))
         return self.mixed((head, verdict.rule, *verdict.also), kinds)
 

@@ -9,6 +9,7 @@ from policy.model.types import (
     Actor,
     Class,
     Decision,
+    File,
     FileSelector,
     HostScope,
     Nameless,
@@ -38,7 +39,7 @@ def policy(*rules: Rule, name: str = "web", **fields: object) -> Policy:
 
 
 def read(name: bytes | Nameless | None, actor: Actor = ROOT, operations: tuple[str, ...] = ("read",)) -> Request:
-    return Request(Class.FILE, operations, actor, name)
+    return Request(Class.FILE, operations, actor, None if name is None else File(name))
 
 
 def connect(address: str, port: int = 443, protocol: int = 6, actor: Actor = ROOT) -> Request:

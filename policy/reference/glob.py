@@ -72,13 +72,18 @@ def _skip(text: str, at: int) -> int:
 
 
 def _match(pattern: bytes, name: bytes) -> bool:
-    """Every set of positions in the name that the pattern's pieces can reach, piece by piece."""
+    """
+    Every set of positions in the name that the pattern's pieces can reach, piece by piece.
+
+    Names of abstract sockets have no components: a star that stands between slashes is like any other there.
+    """
+    path = pattern.startswith(b"/")
     reached = {0}
     at = 0
     while at < len(pattern) and reached:
         after = _end_of_piece(pattern, at)
         piece = pattern[at:after]
-        whole = pattern[at - 1 : at] == b"/" and pattern[after : after + 1] in (b"", b"/")
+        whole = path and pattern[at - 1 : at] == b"/" and pattern[after : after + 1] in (b"", b"/")
         if piece == b"**" and whole and after < len(pattern):
             reached = {*reached, *(end for end in _from(reached, name) if end and name[end - 1 : end] == b"/")}
             after += 1  # its slash was matched with it

@@ -1,0 +1,115 @@
+"""
+Random patterns, and names that nearly match them: made from the patterns, and then bent.
+"""
+
+import contextlib
+import random
+from collections.abc import Sequence
+
+from policy.model import glob
+
+COMPONENTS = ["a", "b", "ab", "ba", "etc", "usr", "bin", "lib64", "é", "日本", "x y", "..."]
+PIECES = ["*", "?", "[ab]", "[!a]", "[a-c]", "{a,b}", "{ab,é,}", "\\*", "a", "b", "ab", "é", "[^b-d]", "\\{", "a", "b"]
+ROOTS = ["", "", "", "/bin", "/usr/bin", "/lib64", "/var/run", "/run", "/a", "/a/b", "/{a,bin}", "/lib*", "/**", "/**"]
+WHOLE = ["**", "*", "*", "*", "{a,b/c}", "?"]
+ABSTRACT = ["@a", "@", "@/a", "@a/b", "@a//", "@/bin", "@a\\*"]
+
+#: As long and as deep as names get, and made of what names should not be made of.
+HOSTILE = [
+    b"/" + b"a" * 4094,
+    b"/a" * 1000,
+    b"/a/b" * 500 + b"/etc",
+    b"/bin/\xff\xfe\x80" + b"/\n" * 40,
+    b"/" + bytes(byte for byte in range(1, 256) if byte != ord("/")),
+    b"/a" + b"\xc3\xa9" * 2000,
+    b"/" + b"\n" * 254 + b"/b",
+    b"/a/\xe6\x97\xe6\x97\xa5/\xed\xa0\x80/\xf4\x90\x80\x80/b",
+]
+HOSTILE_ABSTRACT = [
+    b"@" + b"\0" * 107,
+    b"@a\0/bin/\0b",
+    b"@" + bytes(range(150, 256)),
+    b"@//../a",
+    b"@",
+    b"@a/b\n\0",
+]
+
+
+class Names:
+    """Everything comes from one source of chance."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def patterns(self) -> tuple[str, ...]:
+        return tuple(self.pattern() for _ in range(self._chance.choice([1, 1, 2, 3])))
+
+    def pattern(self) -> str:
+        """A pattern for paths that the language accepts."""
+        while True:
+            parts = [self._component() for _ in range(self._chance.choice([0, 1, 1, 2, 3]))]
+            text = self._chance.choice(ROOTS) + "".join("/" + part for part in parts) or "/"
+            with contextlib.suppress(glob.GlobError):
+                glob.parse(text)
+                return text
+
+    def socket_patterns(self) -> tuple[str, ...]:
+        return tuple(self._socket_pattern() for _ in range(self._chance.choice([1, 1, 2])))
+
+    def _socket_pattern(self) -> str:
+        """A pattern for unix sockets: a path, or an abstract name, in which `/` means little."""
+        while self._chance.random() < 0.6:
+            ends = ["", "*", "**", "?", "/*", "/**", "/**/b", "[!a]", "{a,/b}", "*b"]
+            text = self._chance.choice(ABSTRACT) + self._chance.choice(ends)
+            with contextlib.suppress(glob.GlobError):
+                glob.parse_socket(text)
+                return text
+        return self.pattern()
+
+    def _component(self) -> str:
+        chance = self._chance.random()
+        if chance < 0.4:
+            return self._chance.choice(COMPONENTS)
+        if chance < 0.7:
+            return self._chance.choice(WHOLE)
+        if chance < 0.73:
+            return self._chance.choice(["**", "a**", "**b", "a**b"])
+        return "".join(self._chance.choice(PIECES) for _ in range(self._chance.choice([1, 2, 2, 3])))
+
+    def near(self, patterns: Sequence[str]) -> bytes:
+        """A name that some pattern nearly matches."""
+        pattern = self._chance.choice(list(patterns) or ["/a"])
+        chance = self._chance.random()
+        if chance < 0.007:
+            return self._chance.choice(HOSTILE_ABSTRACT if pattern.startswith("@") else HOSTILE)
+        name = self.instance(pattern)
+        if chance < 0.15:
+            name = b"/".join(name.split(b"/")[:-1]) or b"/"
+        elif chance < 0.3:
+            name += self._chance.choice([b"/a", b"a", b"/b/a", b"\n", b"\xff", b"/\xc3\xa9", b"\xe6"])
+        elif chance < 0.35:
+            at = self._chance.randrange(1, len(name) + 1)
+            name = name[:at] + self._chance.choice([b"a", b"/", b"\x80", b"\xc3", b"*"]) + name[at + 1 :]
+        return name
+
+    def instance(self, pattern: str) -> bytes:
+        """Put something in place of what is wild in a pattern."""
+        chosen = self._chance.choice
+        text = pattern.replace("{a,b/c}", chosen(["a", "b/c"])).replace("{a,b}", chosen("ab"))
+        text = text.replace("{ab,é,}", chosen(["ab", "é", ""])).replace("{a,bin}", chosen(["a", "bin"]))
+        text = text.replace("{a,/b}", chosen(["a", "/b"]))
+        for piece in ("[ab]", "[!a]", "[a-c]", "[^b-d]"):
+            text = text.replace(piece, chosen("abcé"))
+        text = text.replace("\\*", "\x01").replace("\\{", "{").replace("/**/", chosen(["/", "/a/", "\x02", "\x02"]))
+        text = text.replace("\x02", "/**/").replace("**", "\x02").replace("*", "\x03")
+        text = text.replace("\x01", "*").replace("?", chosen(["a", "é", "日", "/"]))
+        text = text.replace("\x02", chosen(["a", "a/b", "b/é/a", "", "etc"]))
+        return self._elsewhere(text.replace("\x03", chosen(["a", "ab", "日", "", "b"]))).encode()
+
+    def _elsewhere(self, text: str) -> str:
+        """Where a merged directory really is."""
+        if self._chance.random() < 0.4:
+            return text
+        if text.startswith(("/bin", "/lib64")):
+            return "/usr" + text
+        return text[4:] if text.startswith("/var/run") else text

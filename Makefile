@@ -24,7 +24,7 @@ test-long: ## test, with more examples, faults injected and the whole kernel mat
 
 check: ## format, types, contracts, lints, tests that need no root: a minute
 	$(INSTALL) check
-	@tests/run static unit property abi
+	@tests/run --quick static unit property abi
 
 bench: ## the budgets of the design beside what is measured here
 	$(INSTALL) bench

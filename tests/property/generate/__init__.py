@@ -10,7 +10,7 @@ from tests.property.generate.rules import CLASSES, Rules
 
 
 class Generator:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._chance = random.Random(seed)
         self._rules = Rules(self._chance)
 

@@ -26,8 +26,22 @@ def decide(ruleset: Ruleset, profile: int, request: Request) -> Decision:
 
 
 def path_label(ruleset: Ruleset, table: ProfileTable, name: bytes) -> int:
-    """Walk the automaton over a name."""
-    state = table.start
+    """Walk the automata over a name: what it matches of the anchored patterns and of the floating ones, and both."""
+    anchored = _walk(ruleset, table, table.start, name)
+    if not table.floating:
+        return anchored
+    floating = _walk(ruleset, table, table.floating, name)
+    if floating == 1:
+        return anchored
+    words = ruleset.words
+    row = int(words[table.pairs + anchored])
+    runs = words[row + 1 : row + 1 + 2 * int(words[row])].reshape(-1, 2)
+    value = next(int(value) for end, value in runs if floating < end)
+    return value or int(words[table.alone + floating])
+
+
+def _walk(ruleset: Ruleset, table: ProfileTable, state: int, name: bytes) -> int:
+    """The label of the state after a name."""
     for byte in name:
         following, check = ruleset.automaton[state + table.byte_classes[byte]]
         state = int(following if check == state | OWNED else ruleset.automaton[state][0])

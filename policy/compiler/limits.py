@@ -16,6 +16,10 @@ STATES = 400_000
 CORE_STATES = 1 << 18
 #: Steps of building them (nodes of a set × classes they tell apart), so that few but large sets end in time too.
 CORE_STEPS = 8_000_000
+#: Pairs of an anchored and a floating signature that neither decides alone.
+PAIRS = 1 << 16
+#: Comparisons of pairs (anchored × floating signatures × places that tell rules apart).
+PAIR_STEPS = 1 << 31
 #: Labels of network peers before merging: address classes × port classes × protocol classes.
 PEERS = 1 << 19
 

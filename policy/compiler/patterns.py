@@ -20,6 +20,8 @@ _LEADS = (range(0xC2, 0xE0), range(0xE0, 0xF0), range(0xF0, 0xF5))
 #: The byte sets that a multi-byte character is made of.
 _UTF8 = (frozenset(_CONTINUATION), *map(frozenset, _LEADS))
 
+_ANY_DEPTH = (Wild.DIRECTORIES, Wild.BELOW, Wild.ANYTHING)
+
 
 @dataclass(frozen=True, slots=True)
 class ByteClasses:
@@ -58,6 +60,11 @@ def byte_classes(patterns: Iterable[Sequence[Token]]) -> ByteClasses:
         signature = (byte if byte in literal else -1, *(byte in one for one in members))
         of[byte] = numbers.setdefault(signature, len(numbers) + 1)
     return ByteClasses(bytes(of), len(numbers))
+
+
+def floats(tokens: Sequence[Token]) -> bool:
+    """Whether a pattern begins with `/**` and goes on: it can match at any depth."""
+    return len(tokens) > 2 and tokens[0] == SLASH and tokens[1] in _ANY_DEPTH
 
 
 @dataclass(slots=True)
@@ -99,8 +106,9 @@ class Patterns:
         core: Nodes of the core.
     """
 
-    def __init__(self, atoms: Sequence[Sequence[Sequence[Token]]]) -> None:
-        self.classes = byte_classes(tokens for patterns in atoms for tokens in patterns)
+    def __init__(self, atoms: Sequence[Sequence[Sequence[Token]]], classes: ByteClasses | None = None) -> None:
+        """`classes`: those of these patterns and others; without, of these alone."""
+        self.classes = classes or byte_classes(tokens for patterns in atoms for tokens in patterns)
         self.edges: dict[int, int] = {}
         self.parents, self.letters, self.depths = [0], [0], [0]
         self.companions: dict[int, int] = {}

@@ -22,7 +22,7 @@ def of(*patterns: str) -> Policy:
         [f"/**/{at}/**/a/**/b" for at in range(40)],
         ["/" + "?*" * 200 + "a", "/" + "*a" * 200],
         ["/*a" + "?" * 60],
-        [f"/srv/d{at}/*.log" for at in range(1000)] + [f"/**/secret{at}.key" for at in range(500)],
+        [f"/srv/*/{at}/**/log" for at in range(200)] + [f"/srv/**/{at}/*/key" for at in range(200)],
     ],
     ids=["stars", "depths", "long", "lookback", "products"],
 )
@@ -36,3 +36,13 @@ def test_multiplying_patterns_are_refused_in_time(patterns: list[str]) -> None:
     assert caught.value.limit in (limits.CORE_STATES, limits.CORE_STEPS, limits.AUTOMATON_ENTRIES)
     assert caught.value.found >= caught.value.limit
     assert caught.value.hint
+
+
+def test_names_at_any_depth_do_not_multiply() -> None:
+    """Patterns that begin with `/**` cost what they are long, whatever else there is and in whichever order."""
+    files = [f"/srv/d{at}/*.log" for at in range(1000)] + [f"/srv/e{at}/**" for at in range(1000)]
+    names = [f"/**/secret{at}.key" for at in range(500)]
+    apart = sum(len(compile_profiles([[of(*some)]]).automaton) for some in (files, names))
+
+    for together in ([*files, *names], [*names, *files]):
+        assert len(compile_profiles([[of(*together)]]).automaton) <= apart * 1.1

@@ -27,6 +27,7 @@ class Diagnostic:
         message: Lower case, names in backticks; may hold characters of the file as they are.
         hint: What to do about it; empty if nothing is known.
         policy, rule: Names that it belongs to, empty if not known.
+        kind: What `policy` names, in lower case: a policy, unless it says otherwise.
     """
 
     severity: Severity
@@ -36,16 +37,18 @@ class Diagnostic:
     hint: str = ""
     policy: str = ""
     rule: str = ""
+    kind: str = "policy"
+
+    @property
+    def where(self) -> str:
+        """Which document, and rule, as people read it: "policy `web`, rule `egress`: ", or empty. Not escaped."""
+        rule = f", rule `{self.rule}`" if self.rule else ""
+        return f"{self.kind or 'document'} `{self.policy}`{rule}: " if self.policy else ""
 
 
 def format_diagnostic(diagnostic: Diagnostic) -> str:
     """The text of a diagnostic, without a newline at its end; no control characters but newlines between its lines."""
-    where = ""
-    if diagnostic.policy:
-        where = f"policy `{escape(diagnostic.policy)}`" + (
-            f", rule `{escape(diagnostic.rule)}`: " if diagnostic.rule else ": "
-        )
-    lines = [f"{diagnostic.severity}: {where}{escape(diagnostic.message)}"]
+    lines = [f"{diagnostic.severity}: {escape(diagnostic.where + diagnostic.message)}"]
     position = diagnostic.position
     if position.file or position.line:
         at = f":{position.line}:{position.column}" if position.line else ""

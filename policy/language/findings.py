@@ -4,22 +4,17 @@ pydantic's errors → diagnostics in our words, each where its value stands, wit
 
 import re
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from policy.language.diagnostic import Diagnostic, Severity, quote
 from policy.language.document import Node
-from policy.language.schema import CLASSES, MODELS, NAME, fields
-from policy.language.vocabulary import (
-    API_VERSION,
-    LATER_CLASSES,
-    LATER_FIELDS,
-    LATER_KINDS,
-    LATER_OPERATIONS,
-    PROTOCOLS,
-)
-from policy.model import syscalls
+from policy.language.fields import NAME
+from policy.language.schema import CLASSES, fields, holders, model_at
+from policy.language.suggestions import nearest, suggestion
+from policy.language.vocabulary import API_VERSION, LATER_FIELDS
 from policy.model.types import Position
 
 MESSAGE_MAX = 400
@@ -36,25 +31,33 @@ _WANTED = {
 Location = tuple[str | int, ...]
 
 
-def diagnostics(root: Node, errors: Sequence[Any], file: str) -> Iterator[Diagnostic]:
-    """A diagnostic for each of pydantic's error details, but for a missing field that stands there misspelt."""
-    misspelt = {_meant(tuple(detail["loc"])) for detail in errors if detail["type"] == "extra_forbidden"}
+def diagnostics(root: Node, errors: Sequence[Any], file: str, model: type[BaseModel]) -> Iterator[Diagnostic]:
+    """
+    A diagnostic for each of pydantic's error details, but for a missing field that stands there misspelt.
+
+    Args:
+        model: What the document was checked against.
+    """
+    misspelt = {_meant(tuple(detail["loc"]), model) for detail in errors if detail["type"] == "extra_forbidden"}
     for detail in errors:
         location: Location = tuple(detail["loc"])
         if detail["type"] == "missing" and location in misspelt:
             continue
-        code, message, hint = _words(detail, location)
-        line, column = position_of(root, location, detail["type"])
-        policy, rule = names_of(root, location)
-        position = Position(file, line, column)
-        yield Diagnostic(Severity.ERROR, code, _cut(message), position, _cut(hint), policy, rule)
+        code, message, hint = _words(detail, location, model)
+        position = Position(file, *position_of(root, location, detail["type"]))
+        kind, policy, rule = names_of(root, location)
+        yield Diagnostic(Severity.ERROR, code, _cut(message), position, _cut(hint), policy, rule, kind)
 
 
-def _meant(location: Location) -> Location:
+def _meant(location: Location, model: type[BaseModel]) -> Location:
     """Where an unknown field would be if it were spelt like the nearest known one."""
-    names = [step for step in location if isinstance(step, str)]
-    close = _nearest(names[-1], fields(names[-2] if len(names) > 1 else ""))
+    names = _fields_in(location)
+    close = nearest(names[-1], fields(model_at(model, names[:-1])))
     return (*location[:-1], close) if close else ()
+
+
+def _fields_in(location: Location) -> tuple[str, ...]:
+    return tuple(step for step in location if isinstance(step, str))
 
 
 def position_of(root: Node, location: Location, kind: str = "") -> tuple[int, int]:
@@ -72,26 +75,15 @@ def position_of(root: Node, location: Location, kind: str = "") -> tuple[int, in
     return at if kind == "extra_forbidden" or isinstance(node.value, list | dict) else (node.line, node.column)
 
 
-def names_of(root: Node, location: Location) -> tuple[str, str]:
-    """The policy, and the rule if the location is inside one; empty where they have no usable name."""
-    policy = _text(_get(_get(root, "metadata"), "name"))
+def names_of(root: Node, location: Location) -> tuple[str, str, str]:
+    """The kind of document, its name, and the rule if the location is inside one; empty where they cannot be used."""
+    kind = _text(_get(root, "kind")).lower()
+    name = _text(_get(_get(root, "metadata"), "name"))
     if location[:2] != ("spec", "rules") or len(location) < 3 or not isinstance(location[2], int):
-        return policy, ""
+        return kind, name, ""
     rules = _get(_get(root, "spec"), "rules")
     items = rules.value if rules and isinstance(rules.value, list) else []
-    return policy, _text(_get(items[location[2]], "id")) if location[2] < len(items) else ""
-
-
-def suggestion(word: object, known: Sequence[str]) -> str:
-    """`did you mean …?`, or what is known if that is little, or nothing."""
-    if isinstance(word, str) and (close := _nearest(word, known)):
-        return f"did you mean `{close}`?"
-    return "known: " + ", ".join(f"`{name}`" for name in known) if 0 < len(known) <= 12 else ""
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    close = get_close_matches(word, known, 1, 0.6) if len(word) <= 64 else []
-    return close[0] if close else ""
+    return kind, name, _text(_get(items[location[2]], "id")) if location[2] < len(items) else ""
 
 
 def _get(node: Node | None, key: str) -> Node | None:
@@ -106,33 +98,32 @@ def _cut(text: str) -> str:
     return text if len(text) <= MESSAGE_MAX else text[:MESSAGE_MAX] + "…"
 
 
-def _words(detail: Any, location: Location) -> tuple[str, str, str]:
+def _words(detail: Any, location: Location, root: type[BaseModel]) -> tuple[str, str, str]:
     """Code, message and hint of an error."""
     kind, found = detail["type"], detail["input"]
-    names = [step for step in location if isinstance(step, str)]
+    names = _fields_in(location)
     field = names[-1] if names else "the document"
-    holder = names[-2] if len(names) > 1 else ""
     match kind:
         case "extra_forbidden":
-            return _unknown_field(field, holder)
+            return _unknown_field(names, root)
         case "missing":
             return "missing-field", f"field `{field}` is missing", ""
         case "literal_error":
-            return _unknown_word(found, field, holder)
+            return _unknown_word(found, names, root)
         case "string_pattern_mismatch":
-            return _bad_name(found, field)
+            return _mismatch(found, field, detail["ctx"]["pattern"])
         case "too_short" | "string_too_short":
             return "empty", f"`{field}` is empty", ""
         case "too_long" | "string_too_long":
             most = detail["ctx"]["max_length"]
             return "too-long", f"`{field}` has {len(found):,} {_unit(found)}; at most {most:,} are allowed", ""
+        case "greater_than_equal" | "less_than_equal":
+            return "number", f"`{field}`: {quote(found)} is not a number that it can be", ""
         case _ if kind in _WANTED:
             what = f"an entry of `{field}`" if location and isinstance(location[-1], int) else f"`{field}`"
             return _wrong_kind(found, what if names else field, _WANTED[kind])
     context = detail.get("ctx") or {}
-    hint = context.get("hint", "")
-    if kind in ("protocol", "syscall"):
-        hint = suggestion(found, sorted(PROTOCOLS) if kind == "protocol" else sorted(syscalls.names()))
+    hint = context.get("hint", "") or suggestion(context.get("meant"), context.get("known", ()))
     return kind.replace("_", "-"), context.get("message", detail["msg"]), hint
 
 
@@ -140,47 +131,44 @@ def _unit(found: object) -> str:
     return "characters" if isinstance(found, str) else "entries"
 
 
-def _unknown_field(field: str, holder: str) -> tuple[str, str, str]:
-    if field in LATER_FIELDS.get(holder, ()):
-        what = "class" if field in LATER_CLASSES else "field"
-        hint = "supported: " + ", ".join(f"`{name}`" for name in _supported(field, holder))
-        return "unsupported", f"{what} `{field}` is not supported by this version", hint
-    hint = suggestion(field, fields(holder))
-    if not hint.startswith("did"):
-        homes = [name for name in MODELS if name and field in fields(name)]
-        hint = f"`{field}` belongs under `{homes[0]}`" if homes else hint
+def _unknown_field(names: tuple[str, ...], root: type[BaseModel]) -> tuple[str, str, str]:
+    field, known = names[-1], fields(model_at(root, names[:-1]))
+    if len(names) > 1 and field in LATER_FIELDS.get(names[-2], ()):
+        hint = "supported: " + ", ".join(f"`{name}`" for name in known)
+        return "unsupported", f"field `{field}` is not supported by this version", hint
+    homes = [name for name, model in holders(root).items() if field in fields(model) and name not in CLASSES]
+    hint = f"`{field}` belongs under `{homes[0]}`" if homes else suggestion(field, known)
     return "unknown-field", f"unknown field {quote(field)}", hint
 
 
-def _supported(field: str, holder: str) -> tuple[str, ...]:
-    return CLASSES if field in LATER_CLASSES else fields(holder)
-
-
-def _unknown_word(found: object, field: str, holder: str) -> tuple[str, str, str]:
+def _unknown_word(found: object, names: tuple[str, ...], root: type[BaseModel]) -> tuple[str, str, str]:
     """A value that is none of those a field may have."""
-    known = _known_words(field, holder)
+    field, holder = names[-1], names[-2] if len(names) > 1 else ""
+    known = _known_words(model_at(root, names[:-1]), field)
     if field == "operations":
-        if isinstance(found, str) and found in LATER_OPERATIONS.get(holder, ()):
-            hint = "supported: " + ", ".join(f"`{name}`" for name in known)
-            return "unsupported", f"operation `{found}` of class `{holder}` is not supported by this version", hint
-        return "unknown-operation", f"unknown operation {quote(found)}", suggestion(found, known)
+        return "unknown-operation", f"unknown operation {quote(found)}", _operation_hint(found, holder, known, root)
     if field == "apiVersion":
         return "version", f"apiVersion {quote(found)} is not known", f"this version reads `{API_VERSION}`"
-    if field == "kind" and isinstance(found, str) and found in LATER_KINDS:
-        return "unsupported", f"kind `{found}` is not supported by this version", "supported: `Policy`"
     if holder == "defaults" and field == "syscall":
         message = f"default {quote(found)} is not supported for class `syscall`: only calls that a rule names are seen"
         return "unsupported", message, "name the calls in a rule"
-    if field == "host":
-        return "value", "`host` can only be `true`", "leave the entry out to leave the host out of scope"
+    if field in ("host", "fileless"):
+        return "value", f"`{field}` can only be `true`", "leave it out to mean the opposite"
     what = "action" if holder == "defaults" else field
     return f"unknown-{what}", f"unknown {what} {quote(found)}", suggestion(found, known)
 
 
+def _operation_hint(found: object, holder: str, known: tuple[str, ...], root: type[BaseModel]) -> str:
+    """The nearest operation; else the class that has one of that name."""
+    homes = [name for name in CLASSES if found in _known_words(holders(root).get(name), "operations")]
+    if homes and not (isinstance(found, str) and nearest(found, known)):
+        return f"class `{homes[0]}` has it; class `{holder}` has {', '.join(f'`{name}`' for name in known)}"
+    return suggestion(found, known)
+
+
 @cache
-def _known_words(field: str, holder: str) -> tuple[str, ...]:
+def _known_words(model: type[BaseModel] | None, field: str) -> tuple[str, ...]:
     """The values a field of a model may have, read from the JSON Schema that pydantic makes of it."""
-    model = MODELS.get(holder)
     properties = model.model_json_schema(by_alias=True)["properties"] if model else {}
     schema = properties.get(field, {})
     schema = schema.get("items", schema)
@@ -188,6 +176,15 @@ def _known_words(field: str, holder: str) -> tuple[str, ...]:
     return tuple(
         str(word) for option in options for word in option.get("enum", [option["const"]] if "const" in option else [])
     )
+
+
+def _mismatch(found: object, field: str, pattern: str) -> tuple[str, str, str]:
+    """Text that does not have the form of its field."""
+    if pattern == NAME:
+        return _bad_name(found, field)
+    if not str(found).strip():
+        return "empty", f"`{field}` is empty", ""
+    return "value", f"`{field}`: {quote(found)} is not of the form `{pattern}`", ""
 
 
 def _bad_name(found: object, field: str) -> tuple[str, str, str]:

@@ -1,43 +1,41 @@
 """
-A policy as canonical YAML: one text for one policy, and reading it gives the policy back.
+A policy or waiver as canonical YAML: one text for one of them, and reading it gives it back.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from policy.language.vocabulary import API_VERSION, PROTOCOL_NAMES
-from policy.model.types import (
-    CgroupScope,
-    ExecSelector,
-    FileSelector,
-    NetworkSelector,
-    Policy,
-    Rule,
-    Scope,
-    Selector,
-    Subject,
-    UnitScope,
-)
+from policy.language.selectors import fields_of
+from policy.language.vocabulary import API_VERSION
+from policy.model.types import CLASS_OF, CgroupScope, Errno, Policy, Rule, Scope, Subject, UnitScope, Waiver
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*|/[A-Za-z0-9_./-]*")
 _NOT_TEXT = frozenset(["null", "true", "false", "yes", "no", "on", "off", "y", "n"])
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def dump(policy: Policy) -> str:
-    """Canonical YAML of a policy, ending with a newline; what equals its default is left out."""
-    return "\n".join(_mapping(_document(policy), "")) + "\n"
+def dump(document: Policy | Waiver) -> str:
+    """Canonical YAML of a policy or a waiver, ending with a newline; what equals its default is left out."""
+    fields = _policy(document) if isinstance(document, Policy) else _waiver(document)
+    return "\n".join(_mapping({"apiVersion": API_VERSION, **fields}, "")) + "\n"
 
 
-def digest(policy: Policy) -> str:
-    """SHA-256 of the canonical text, in hexadecimal: equal for equal policies, wherever they stood."""
-    return hashlib.sha256(dump(policy).encode()).hexdigest()
+def digest(document: Policy | Waiver) -> str:
+    """SHA-256 of the canonical text, in hexadecimal: equal for what is equal, wherever it stood."""
+    return hashlib.sha256(dump(document).encode()).hexdigest()
 
 
-def _document(policy: Policy) -> dict[str, Any]:
-    metadata = {"name": policy.name, "labels": dict(policy.labels), "annotations": dict(policy.annotations)}
+def _policy(policy: Policy) -> dict[str, Any]:
+    metadata = {
+        "name": policy.name,
+        "labels": dict(policy.labels),
+        "annotations": dict(policy.annotations),
+        "owner": policy.owner,
+        "tags": policy.tags,
+    }
     spec = {
         "scope": [_scope(scope) for scope in policy.scope],
         "mode": str(policy.mode),
@@ -46,7 +44,22 @@ def _document(policy: Policy) -> dict[str, Any]:
         "defaults": {str(class_): str(action) for class_, action in policy.defaults},
         "rules": [_rule(rule) for rule in policy.rules],
     }
-    return {"apiVersion": API_VERSION, "kind": "Policy", "metadata": _given(metadata), "spec": _given(spec)}
+    return {"kind": "Policy", "metadata": _given(metadata), "spec": _given(spec)}
+
+
+def _waiver(waiver: Waiver) -> dict[str, Any]:
+    about = {str(CLASS_OF[type(waiver.selector)]): fields_of(waiver.selector)} if waiver.selector else {}
+    spec = {
+        "policy": waiver.policy,
+        "rule": waiver.rule,
+        "subject": _subject(waiver.subject) if waiver.subject else None,
+        **about,
+        "reason": waiver.reason,
+        "owner": waiver.owner,
+        "ticket": waiver.ticket,
+        "expires": datetime.fromtimestamp(waiver.until, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return {"kind": "Waiver", "metadata": {"name": waiver.name}, "spec": _given(spec)}
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
@@ -64,32 +77,24 @@ def _scope(scope: Scope) -> dict[str, Any]:
 
 def _rule(rule: Rule) -> dict[str, Any]:
     controls = [{"framework": one.framework, "version": one.version, "id": one.id} for one in rule.controls]
-    fields = {
-        "id": rule.id,
-        "subject": _subject(rule.subject) if rule.subject else None,
-        str(rule.class_): _selector(rule.selector),
+    before = {"id": rule.id, "subject": _subject(rule.subject) if rule.subject else None}
+    after = {
         "action": str(rule.action),
+        "errno": None if rule.errno is Errno.EPERM else str(rule.errno),
         "severity": rule.severity,
         "message": rule.message,
         "controls": controls,
+        "tags": rule.tags,
     }
-    return _given(fields)
+    return {**_given(before), str(rule.class_): fields_of(rule.selector), **_given(after)}
 
 
 def _subject(subject: Subject) -> dict[str, Any]:
-    absent = {"exe": subject.not_exe, "user": subject.not_user, "group": subject.not_group}
-    return _given({"exe": subject.exe, "user": subject.user, "group": subject.group, "not": _given(absent)})
+    return _given({**_who(subject, ""), "not": _who(subject, "not_")})
 
 
-def _selector(selector: Selector) -> dict[str, Any]:
-    match selector:
-        case FileSelector(paths, operations) | ExecSelector(paths, operations):
-            return {"paths": paths, "operations": operations}
-        case NetworkSelector(to, ports, protocols, operations):
-            spans = [first if first == last else f"{first}-{last}" for first, last in ports]
-            names = [PROTOCOL_NAMES.get(number, number) for number in protocols]
-            return _given({"operations": operations, "to": to, "ports": spans, "protocols": names})
-    return {"names": selector.names}
+def _who(subject: Subject, sign: str) -> dict[str, Any]:
+    return _given({part: getattr(subject, sign + part) for part in ("exe", "user", "group", "parent", "ancestor")})
 
 
 def _mapping(fields: Mapping[str, Any], indent: str) -> Iterator[str]:

@@ -1,16 +1,17 @@
 """
-Text → policies and diagnostics. Never raises for what the text holds.
+Text → policies, waivers and diagnostics. Never raises for what the text holds.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from policy.language import convert, findings, schema
-from policy.language.diagnostic import Diagnostic, Severity, quote
+from policy.language import findings
+from policy.language.diagnostic import Diagnostic, Severity
 from policy.language.document import DocumentError, Node, documents
-from policy.model.types import Policy, Position
+from policy.language.kinds import Item, kind_of
+from policy.language.refusals import Patience
+from policy.model.types import Policy, Position, Waiver
 
 #: Diagnostics given for one text; what is past them is counted in a last one.
 DIAGNOSTICS_MAX = 100
@@ -20,38 +21,39 @@ DIAGNOSTICS_MAX = 100
 class LoadResult:
     """
     Attributes:
-        policies: Those documents that are valid, in the order of the text.
+        policies, waivers: Those documents that are valid, in the order of the text.
         diagnostics: What is wrong, in the order of the text, at most `DIAGNOSTICS_MAX` + 1.
     """
 
     policies: tuple[Policy, ...]
     diagnostics: tuple[Diagnostic, ...]
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether all of the text is valid; the policies of a text that is not should not be used."""
+        """Whether all of the text is valid; what is in a text that is not should not be used."""
         return not any(diagnostic.severity is Severity.ERROR for diagnostic in self.diagnostics)
 
 
 def load(text: str | bytes, file: str = "<text>") -> LoadResult:
     """
-    The policies of a YAML text of one or more documents.
+    What the documents of a YAML text mean.
 
     Args:
         text: At most `document.TEXT_MAX` bytes of UTF-8.
         file: What diagnostics and positions call it.
     """
-    policies: list[Policy] = []
+    items: list[Item] = []
     found: list[Diagnostic] = []
-    seen: dict[str, int] = {}
+    seen: dict[tuple[type, str], int] = {}
     count = 0
     try:
         for root in documents(text, file):
             count += 1
-            policy, diagnostics = _read(root, file)
-            found += diagnostics or _duplicate_policy(policy, seen)
-            if policy is not None:
-                policies.append(policy)
+            item, diagnostics = _read(root, file)
+            found += diagnostics or _duplicate(item, seen)
+            if item is not None:
+                items.append(item)
             if len(found) > DIAGNOSTICS_MAX:
                 break
     except DocumentError as problem:
@@ -59,47 +61,39 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
         count += 1
     if not count:
         found.append(Diagnostic(Severity.ERROR, "no-policy", "the text has no policy", Position(file)))
-    return LoadResult(tuple(policies), _bounded(found))
+    return LoadResult(
+        policies=tuple(item for item in items if isinstance(item, Policy)),
+        diagnostics=_bounded(found),
+        waivers=tuple(item for item in items if isinstance(item, Waiver)),
+    )
 
 
-def _read(root: Node, file: str) -> tuple[Policy | None, list[Diagnostic]]:
-    duplicates = list(_duplicate_rules(root, file))
+def _read(root: Node, file: str) -> tuple[Item | None, list[Diagnostic]]:
+    kind = kind_of(root, file)
+    if isinstance(kind, Diagnostic):
+        return None, [kind]
+    more = list(kind.check(root, file))
     try:
-        document = schema.Document.model_validate(root.plain(), context=schema.Patience())
+        document = kind.model.model_validate(root.plain(), context=Patience())
     except ValidationError as problem:
         details = problem.errors(include_url=False, include_context=True)
-        found = [*findings.diagnostics(root, details[:DIAGNOSTICS_MAX], file), *duplicates]
+        found = [*findings.diagnostics(root, details[:DIAGNOSTICS_MAX], file, kind.model), *more]
         found.sort(key=lambda one: (one.position.line, one.position.column))
         return None, found + [_more(len(details) - DIAGNOSTICS_MAX, file)] * (len(details) > DIAGNOSTICS_MAX)
-    return (None, duplicates) if duplicates else (convert.policy(document, root, file), [])
+    return (None, more) if more else (kind.convert(document, root, file), [])
 
 
-def _duplicate_rules(root: Node, file: str) -> Iterator[Diagnostic]:
-    """Rules whose id an earlier rule of the same policy has."""
-    spec = root.value.get("spec") if isinstance(root.value, dict) else None
-    rules = spec.value.get("rules") if spec and isinstance(spec.value, dict) else None
-    first: dict[str, int] = {}
-    for at, rule in enumerate(rules.value if rules and isinstance(rules.value, list) else ()):
-        node = rule.value.get("id") if isinstance(rule.value, dict) else None
-        if node is None or not isinstance(node.value, str):
-            continue
-        if node.value not in first:
-            first[node.value] = node.line
-        else:
-            message = f"duplicate rule id {quote(node.value)}; the first is on line {first[node.value]}"
-            policy, name = findings.names_of(root, ("spec", "rules", at))
-            position = Position(file, node.line, node.column)
-            yield Diagnostic(Severity.ERROR, "duplicate-rule", message, position, "", policy, name)
-
-
-def _duplicate_policy(policy: Policy | None, seen: dict[str, int]) -> list[Diagnostic]:
-    if policy is None:
+def _duplicate(item: Item | None, seen: dict[tuple[type, str], int]) -> list[Diagnostic]:
+    """An item of the same kind and name as an earlier one."""
+    if item is None:
         return []
-    if policy.name not in seen:
-        seen[policy.name] = policy.position.line
+    key = (type(item), item.name)
+    if key not in seen:
+        seen[key] = item.position.line
         return []
-    message = f"duplicate policy; the first is on line {seen[policy.name]}"
-    return [Diagnostic(Severity.ERROR, "duplicate-policy", message, policy.position, "", policy.name)]
+    kind = type(item).__name__.lower()
+    message = f"duplicate {kind}; the first is on line {seen[key]}"
+    return [Diagnostic(Severity.ERROR, f"duplicate-{kind}", message, item.position, "", item.name, kind=kind)]
 
 
 def _bounded(found: list[Diagnostic]) -> tuple[Diagnostic, ...]:

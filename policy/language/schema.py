@@ -1,203 +1,64 @@
 """
-The shape of a policy file, as pydantic models: the one source of the JSON Schema.
+The shape of policy files, as pydantic models: the one source of the JSON Schema.
 
-A model refuses with pydantic's own errors, or with a `PydanticCustomError` whose context has a `hint`;
-`policy.language.findings` turns both into diagnostics. Values come out as written, only CIDRs and ports normalised.
+Values of single fields are in `fields`, what a rule can be about in `classes`; here are documents.
 """
 
-import ipaddress
 import re
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    model_validator,
+from pydantic import BaseModel, Field, model_validator
+from pydantic.json_schema import models_json_schema
+
+from policy.language.classes import OfOneClass, SyscallRule
+from policy.language.fields import (
+    LIST_MAX,
+    NAME,
+    RULES_MAX,
+    SHORT_LIST_MAX,
+    Account,
+    ActionName,
+    ErrnoName,
+    Glob,
+    Name,
+    Said,
+    Short,
+    Tag,
+    Text,
+    Time,
+    Unit,
+    listed,
+    optional,
 )
-from pydantic_core import PydanticCustomError
+from policy.language.refusals import Strict, refusal
+from policy.language.vocabulary import API_VERSION, REFUSED_BY, SEVERITIES
+from policy.model.types import Class
 
-from policy.language.diagnostic import quote
-from policy.language.vocabulary import API_VERSION, PROTOCOLS, REFUSED_BY, SEVERITIES, UNIT_KINDS
-from policy.model import glob, syscalls
-
-NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
-PORT_MAX = 65535
-#: Most patterns or CIDRs in one list, and most rules in one policy: what bounds the time that a mistake can cost.
-LIST_MAX = 10_000
-RULES_MAX = 20_000
-ID_MAX = 2**32 - 2
+CLASSES = tuple(str(class_) for class_ in Class)
+Version = Literal[API_VERSION]  # type: ignore[valid-type]
+Severity = Literal[SEVERITIES]  # type: ignore[valid-type]
+_VERSION = "The version of the language."
 
 
-def refusal(code: str, message: str, hint: str = "") -> PydanticCustomError:
-    return PydanticCustomError(code, "{message}", {"message": message, "hint": hint})
-
-
-@dataclass(slots=True)
-class Patience:
-    """
-    pydantic's context: how many more costly refusals are explained.
-
-    Once there have been that many, the text is refused anyway, and what is left is not looked at.
-    """
-
-    left: int = 1000
-
-
-def _spent(info: ValidationInfo) -> bool:
-    return isinstance(info.context, Patience) and info.context.left <= 0
-
-
-def _spend(info: ValidationInfo, found: PydanticCustomError) -> PydanticCustomError:
-    if isinstance(info.context, Patience):
-        info.context.left -= 1
-    return found
-
-
-def _glob(pattern: str, info: ValidationInfo) -> str:
-    if _spent(info):
-        return pattern
-    try:
-        glob.parse(pattern)
-    except glob.GlobError as problem:
-        raise _spend(info, refusal("pattern", problem.message, problem.hint)) from problem
-    return pattern
-
-
-def _network(text: str, info: ValidationInfo) -> str:
-    """A CIDR or address in canonical text; IPv4-mapped IPv6 is IPv4."""
-    if _spent(info):
-        return text
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError as problem:
-        found = refusal("address", f"{quote(text)} is not an address or CIDR", _network_hint(text))
-        raise _spend(info, found) from problem
-    if isinstance(network, ipaddress.IPv6Network):
-        if network.network_address.scope_id:
-            raise refusal("address", f"{quote(text)} has a zone, which addresses of peers do not", "leave out the `%…`")
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None and network.prefixlen >= 96:
-            return str(ipaddress.IPv4Network((mapped, network.prefixlen - 96)))
-    return str(network)
-
-
-def _network_hint(text: str) -> str:
-    try:
-        return f"did you mean `{ipaddress.ip_network(text, strict=False)}`?"
-    except ValueError:
-        return "names are not resolved: write addresses such as `10.0.0.0/8` or `2001:db8::/32`"
-
-
-def _ports(value: object) -> object:
-    """A port or a range as (first, last)."""
-    if isinstance(value, tuple):
-        return value
-    match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", str(value)) if isinstance(value, int | str) else None
-    if match is None or isinstance(value, bool):
-        raise refusal("port", f"{quote(value)} is not a port", "write `443` or `8000-8080`")
-    first, last = int(match[1]), int(match[2] or match[1])
-    if max(first, last) > PORT_MAX:
-        raise refusal("port", f"{quote(value)} is past the greatest port, {PORT_MAX}")
-    if last < first:
-        raise refusal("port", f"the range {quote(value)} is empty", f"write `{last}-{first}`")
-    return (first, last)
-
-
-def _protocol(value: object) -> object:
-    """A protocol's number."""
-    if isinstance(value, str) and value in PROTOCOLS:
-        return PROTOCOLS[value]
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 255:
-        return value
-    raise refusal("protocol", f"unknown protocol {quote(value)}")
-
-
-def _account(value: object) -> object:
-    """A user or group: a number or a name."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ID_MAX:
-        return value
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?", value):
-        return value
-    raise refusal("account", f"{quote(value)} is neither a number nor a name of a user or group")
-
-
-def _syscall(name: str) -> str:
-    if name not in syscalls.names():
-        raise refusal("syscall", f"unknown system call {quote(name)}")
-    return name
-
-
-def _unit(name: str) -> str:
-    stem, _, kind = name.rpartition(".")
-    if not stem or kind not in UNIT_KINDS:
-        kinds = ", ".join(f"`.{kind}`" for kind in UNIT_KINDS)
-        raise refusal("unit", f"{quote(name)} is not a unit that has a cgroup", f"its name ends with one of {kinds}")
-    if len(name) > 255 or not re.fullmatch(r"[A-Za-z0-9:_.\\@-]+", name):
-        raise refusal("unit", f"{quote(name)} is not the name of a unit", "unit names have no globs")
-    return name
-
-
-def _field(schema: dict[str, Any], description: str) -> Any:
-    return Field(json_schema_extra=lambda found: found.update(schema), description=description)
-
-
-def _optional(description: str, alias: str | None = None) -> Any:
-    """A field that may be left out (and is None then) but not be given as nothing: `subject:` alone is a mistake."""
-    return Field(default=None, alias=alias, description=description, json_schema_extra=_without_default)
-
-
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
-
-
-Name = Annotated[str, StringConstraints(pattern=NAME, max_length=63)]
-Glob = Annotated[str, AfterValidator(_glob), _field({"pattern": "^/"}, "A glob of a whole path.")]
-Cidr = Annotated[str, AfterValidator(_network), _field({}, "An address or CIDR, IPv4 or IPv6.")]
-Ports = Annotated[
-    tuple[int, int],
-    BeforeValidator(_ports, json_schema_input_type=int | str),
-    _field({}, "A port, or a range `first-last`."),
-]
-Protocol = Annotated[
-    int,
-    BeforeValidator(_protocol, json_schema_input_type=Literal[tuple(PROTOCOLS)] | int),
-    _field({}, "A protocol's name or IP protocol number."),
-]
-Account = Annotated[
-    int | str,
-    BeforeValidator(_account, json_schema_input_type=int | str),
-    _field({}, "A number, or a name that the node resolves when the policy is pushed."),
-]
-Syscall = Annotated[str, AfterValidator(_syscall), _field({}, "A system call's name.")]
-Unit = Annotated[str, AfterValidator(_unit), _field({}, "The whole name of a systemd unit.")]
-ActionName = Literal["allow", "audit", "deny", "kill"]
-Text = Annotated[str, StringConstraints(max_length=1000)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Metadata(_Strict):
+class Metadata(Strict):
     """Who the policy is."""
 
-    name: Name
-    labels: dict[str, Text] = Field(default={}, max_length=64)
-    annotations: dict[str, Text] = Field(default={}, max_length=64)
+    name: Name = Field(description="Unique on a node.")
+    labels: dict[str, Text] = Field(default={}, max_length=64, description="What others sort policies by.")
+    annotations: dict[str, Text] = Field(default={}, max_length=64, description="Notes that mean nothing to Ringfence.")
+    owner: Text = Field(default="", description="Who answers for the policy.")
+    tags: list[Tag] = listed(64, "Words to find the policy by; MITRE ATT&CK's are written `T1059.004`.")
 
 
-class ScopeEntry(_Strict):
+class ScopeEntry(Strict):
     """Which cgroups the policy applies to: exactly one of these."""
 
-    cgroup: Glob = _optional("Cgroups whose path from the root of the tree matches; what is below them is included.")
-    unit: Unit = _optional("The cgroup of a systemd unit, by its whole name.")
-    host: Literal[True] = _optional("Every process of the machine.")
+    cgroup: Glob = optional("Cgroups whose path from the root of the tree matches; what is below them is included.")
+    unit: Unit = optional("The cgroup of a systemd unit, by its whole name.")
+    host: Literal[True] = optional("Every process of the machine.")
 
     @model_validator(mode="after")
     def _one(self) -> "ScopeEntry":
@@ -208,12 +69,14 @@ class ScopeEntry(_Strict):
         return self
 
 
-class Who(_Strict):
+class Who(Strict):
     """Parts of a subject, all of which must hold."""
 
-    exe: list[Glob] = Field(default=[], max_length=LIST_MAX, description="The executable's path matches one of these.")
-    user: list[Account] = Field(default=[], max_length=1000, description="The effective user is one of these.")
-    group: list[Account] = Field(default=[], max_length=1000, description="The effective group is one of these.")
+    exe: list[Glob] = listed(LIST_MAX, "The executable's name matches one of these.")
+    user: list[Account] = listed(SHORT_LIST_MAX, "The effective user is one of these.")
+    group: list[Account] = listed(SHORT_LIST_MAX, "The effective group is one of these.")
+    parent: list[Glob] = listed(LIST_MAX, "The executable of the process that made this one matches one of these.")
+    ancestor: list[Glob] = listed(LIST_MAX, "That of the parent, or of its parent and so on, matches one of these.")
 
     @model_validator(mode="after")
     def _some(self) -> "Who":
@@ -228,141 +91,207 @@ class Who(_Strict):
 class Subject(Who):
     """Who acts; left out: anyone in scope."""
 
-    not_: Who = _optional("None of these holds.", alias="not")
+    not_: Who = optional("None of these holds.", alias="not")
 
 
-class FileRule(_Strict):
-    paths: list[Glob] = Field(min_length=1, max_length=LIST_MAX)
-    operations: list[Literal["read", "write", "create"]] = Field(min_length=1, max_length=16)
-
-
-class ExecRule(_Strict):
-    paths: list[Glob] = Field(min_length=1, max_length=LIST_MAX)
-    operations: list[Literal["exec"]] = Field(default=["exec"], min_length=1, max_length=16)
-
-
-class NetworkRule(_Strict):
-    operations: list[Literal["connect"]] = Field(min_length=1, max_length=16)
-    to: list[Cidr] = Field(default=[], max_length=LIST_MAX, description="Peers; left out: any.")
-    ports: list[Ports] = Field(default=[], max_length=1000, description="The peer's ports; left out: any.")
-    protocols: list[Protocol] = Field(default=[], max_length=1000, description="Left out: any.")
-
-    @model_validator(mode="after")
-    def _some(self) -> "NetworkRule":
-        for name in ("to", "ports", "protocols"):
-            if name in self.model_fields_set and not getattr(self, name):
-                raise refusal("empty", f"`{name}` is empty, which matches nothing", "leave it out to mean any")
-        return self
-
-
-class SyscallRule(_Strict):
-    names: list[Syscall] = Field(min_length=1, max_length=1000)
-
-
-class Control(_Strict):
+class Control(Strict):
     """A requirement of a compliance framework that the rule helps to meet."""
 
-    framework: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    version: Annotated[str, StringConstraints(min_length=1, max_length=100)]
-    id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    framework: Short = Field(description="The framework, e.g. `nist-800-53`.")
+    version: Short = Field(description="Its version.")
+    id: Short = Field(description="The requirement, e.g. `AC-6`.")
 
 
-CLASSES = ("file", "exec", "network", "syscall")
-
-
-class Rule(_Strict):
+class Rule(OfOneClass):
     """What (exactly one class), who, and the action."""
 
-    id: Name
-    subject: Subject = _optional("Who acts; left out: anyone in scope.")
-    file: FileRule = _optional("Reading, writing and creating files, by path.")
-    exec: ExecRule = _optional("Running programs, by path.")
-    network: NetworkRule = _optional("Talking to peers, by address, port and protocol.")
-    syscall: SyscallRule = _optional("Calling the kernel, by name; observed only.")
-    action: ActionName
-    severity: Literal[SEVERITIES] = "medium"  # type: ignore[valid-type]
-    message: Text = ""
-    controls: list[Control] = Field(default=[], max_length=64)
+    id: Name = Field(description="Unique in the policy.")
+    subject: Subject = optional("Who acts; left out: anyone in scope.")
+    action: ActionName = Field(description="What becomes of it.")
+    errno: ErrnoName = optional("What a refusal answers, with `action: deny`; left out: EPERM.")  # type: ignore[valid-type]
+    severity: Severity = Field(default="medium", description="How much a violation matters.")
+    message: Text = Field(default="", description="What a violation tells people.")
+    controls: list[Control] = listed(64, "Requirements of compliance frameworks that the rule helps to meet.")
+    tags: list[Tag] = listed(64, "Words to find violations by; MITRE ATT&CK's are written `T1059.004`.")
 
     @model_validator(mode="after")
-    def _one_class(self) -> "Rule":
-        found = [name for name in CLASSES if name in self.model_fields_set]
-        classes = ", ".join(f"`{name}`" for name in CLASSES)
-        if not found:
-            raise refusal("no-class", f"the rule has no class: one of {classes}")
-        if len(found) > 1:
-            both = " and ".join(f"`{name}`" for name in found)
-            raise refusal("two-classes", f"a rule is about one class, found {both}", "write a rule for each")
-        if self.syscall is not None and self.action in ("deny", "kill"):
-            raise _syscall_refusal(self.syscall.names, self.action)
+    def _sense(self) -> "Rule":
+        _one_class(self)
+        if self.syscall is not None and self.action == "deny":
+            raise _syscall_refusal(self.syscall)
+        if self.errno is not None and self.action != "deny":
+            message = f"`errno` is what a refusal answers, and action `{self.action}` has none of its own"
+            raise refusal("no-sense", message, "leave it out, or write `action: deny`")
         return self
 
 
-def _syscall_refusal(names: list[str], action: str) -> PydanticCustomError:
-    classes = list(dict.fromkeys(REFUSED_BY[name] for name in names if name in REFUSED_BY))
-    can = " or ".join(f"`{name}`" for name in classes or ("file", "exec", "network"))
+def _one_class(holder: OfOneClass, what: str = "the rule") -> None:
+    found = holder.classes()
+    if not found:
+        raise refusal("no-class", f"{what} has no class: one of {', '.join(f'`{name}`' for name in CLASSES)}")
+    if len(found) > 1:
+        both = " and ".join(f"`{name}`" for name in found)
+        raise refusal("two-classes", f"{what} is about one class, found {both}", "write one for each class")
+
+
+def _syscall_refusal(rule: SyscallRule) -> Any:
+    classes = list(dict.fromkeys(REFUSED_BY[name] for name in rule.names if name in REFUSED_BY))
+    can = " or ".join(f"`{name}`" for name in classes or ("file", "network", "capability"))
     return refusal(
         "unsupported",
-        f"action `{action}` is not supported for class `syscall`: system calls can be observed, not refused",
-        f"a rule of class {can} can refuse what the call does; `audit` records the call",
+        "action `deny` is not supported for class `syscall`: no program may refuse a system call",
+        f"a rule of class {can} can refuse what the call does; here `audit` records it, and `kill` ends who calls",
     )
 
 
-class Defaults(_Strict):
+class Defaults(Strict):
     """The action for each class when no rule matches; left out: allow."""
 
-    file: ActionName = _optional("Paths that no rule matches.")
-    exec: ActionName = _optional("Programs that no rule matches.")
-    network: ActionName = _optional("Peers that no rule matches.")
-    syscall: Literal["allow"] = _optional("Calls that no rule names.")
+    file: ActionName = optional("Files that no rule matches.")
+    exec: ActionName = optional("Programs that no rule matches.")
+    network: ActionName = optional("Sockets that no rule matches; making one is not reached by it.")
+    syscall: Literal["allow"] = optional("Calls that no rule names.")
+    capability: ActionName = optional("Capabilities that no rule names.")
+    device: ActionName = optional("Devices that no rule matches.")
+    mount: ActionName = optional("Changes of mounts that no rule matches.")
+    namespace: ActionName = optional("Kinds of namespace that no rule names and a hook sees.")
+    ptrace: ActionName = optional("Other processes that no rule matches.")
+    signal: ActionName = optional("Signals out of the scope that no rule matches.")
+    bpf: ActionName = optional("Uses of bpf(2) that no rule names.")
+    module: ActionName = optional("Uses of modules that no rule names.")
+    credential: ActionName = optional("Changes of users and groups that no rule matches.")
+    keyring: ActionName = optional("Uses of keys that no rule names.")
+    ioUring: ActionName = optional("Uses of io_uring that no rule names.")
 
 
-class Spec(_Strict):
-    scope: list[ScopeEntry] = Field(min_length=1, max_length=256)
-    mode: Literal["enforcing", "permissive"] = "enforcing"
-    failMode: Literal["closed", "open"] = "closed"
-    minimumLevel: Literal["enforced", "observed"] = "enforced"
-    defaults: Defaults = Defaults()
-    rules: list[Rule] = Field(default=[], max_length=RULES_MAX)
+class Spec(Strict):
+    """What the policy says."""
+
+    scope: list[ScopeEntry] = Field(min_length=1, max_length=256, description="Which processes, by their cgroup.")
+    mode: Literal["enforcing", "permissive"] = Field(
+        default="enforcing", description="`permissive` records what would be refused, and refuses nothing."
+    )
+    failMode: Literal["closed", "open"] = Field(
+        default="closed", description="Whether what cannot be decided is refused, or allowed and recorded."
+    )
+    minimumLevel: Literal["enforced", "observed"] = Field(
+        default="enforced", description="`observed`: a node that can only record is good enough."
+    )
+    defaults: Defaults = Field(default=Defaults(), description="What becomes of what no rule matches.")
+    rules: list[Rule] = listed(RULES_MAX, "In order: the first that matches decides.")
 
 
-class Document(_Strict):
-    """A Ringfence policy."""
+class PolicyDocument(Strict):
+    """A policy: rules for the processes of some cgroups."""
 
-    apiVersion: Literal[API_VERSION]  # type: ignore[valid-type]
-    kind: Literal["Policy"]
-    metadata: Metadata
-    spec: Spec
-
-
-#: The model behind each field that holds one, for hints and positions.
-MODELS: dict[str, type[BaseModel]] = {
-    "": Document,
-    "metadata": Metadata,
-    "spec": Spec,
-    "scope": ScopeEntry,
-    "defaults": Defaults,
-    "rules": Rule,
-    "subject": Subject,
-    "not": Who,
-    "file": FileRule,
-    "exec": ExecRule,
-    "network": NetworkRule,
-    "syscall": SyscallRule,
-    "controls": Control,
-}
+    apiVersion: Version = Field(description=_VERSION)
+    kind: Literal["Policy"] = Field(description="What the document is.")
+    metadata: Metadata = Field(description="Who the policy is.")
+    spec: Spec = Field(description="What the policy says.")
 
 
-def fields(holder: str) -> tuple[str, ...]:
-    """The names of the fields that a field's value may have; empty if it has none of its own."""
-    model = MODELS.get(holder)
+class WaiverMetadata(Strict):
+    """Who the waiver is."""
+
+    name: Name = Field(description="Unique on a node; what it allows is decided by rule `waiver:NAME`.")
+
+
+class WaiverSpec(OfOneClass):
+    """What is allowed, to whom, why, and until when."""
+
+    policy: Name = Field(description="The policy that it is an exception to.")
+    rule: str = Field(max_length=80, description="The rule's id there, or `default:CLASS`.")
+    subject: Subject = optional("Who; left out: anyone in scope.")
+    reason: Said = Field(description="Why.")
+    owner: Said = Field(description="Who answers for it.")
+    ticket: Text = Field(default="", description="Where it was agreed.")
+    expires: Time = Field(description="When it ends. A date ends it when that day begins, in UTC.")
+
+    @model_validator(mode="after")
+    def _sense(self) -> "WaiverSpec":
+        found = self.classes()
+        if len(found) > 1:
+            _one_class(self, "the waiver")
+        default = re.fullmatch(rf"default:({'|'.join(CLASSES)})", self.rule)
+        if default and found != [default[1]]:
+            message = f"a waiver of `{self.rule}` says what it allows with a `{default[1]}` of its own"
+            raise refusal(
+                "no-class", message, "a class default is about everything: name the part that is to be allowed"
+            )
+        if not default and not re.fullmatch(NAME, self.rule):
+            known = "it is a rule's id, or `default:` and a class"
+            raise refusal("name", f"`rule`: there can be no rule `{self.rule}`", known)
+        return self
+
+
+class WaiverDocument(Strict):
+    """An exception with an end: what a rule would decide is allowed for some subjects and objects."""
+
+    apiVersion: Version = Field(description=_VERSION)
+    kind: Literal["Waiver"] = Field(description="What the document is.")
+    metadata: WaiverMetadata = Field(description="Who the waiver is.")
+    spec: WaiverSpec = Field(description="What is allowed, to whom, why, and until when.")
+
+
+#: The model of each kind of document.
+DOCUMENTS: MappingProxyType[str, type[BaseModel]] = MappingProxyType(
+    {"Policy": PolicyDocument, "Waiver": WaiverDocument}
+)
+
+
+def fields(model: type[BaseModel] | None) -> tuple[str, ...]:
+    """The names of the fields that a model has in a file."""
     return tuple(info.alias or name for name, info in model.model_fields.items()) if model else ()
 
 
+def model_at(model: type[BaseModel] | None, names: tuple[str, ...]) -> type[BaseModel] | None:
+    """The model behind a path of fields from another one; None: there is no such field, or no model behind it."""
+    for name in names:
+        model = _below(model).get(name) if model else None
+    return model
+
+
+@cache
+def holders(model: type[BaseModel]) -> Mapping[str, type[BaseModel]]:
+    """The models inside another one, by the name of the field that holds them; the outermost of a name."""
+    found: dict[str, type[BaseModel]] = {}
+    left = [model]
+    while left:
+        for name, inner in _below(left.pop(0)).items():
+            if name not in found:
+                found[name] = inner
+                left.append(inner)
+    return found
+
+
+@cache
+def _below(model: type[BaseModel]) -> Mapping[str, type[BaseModel]]:
+    found = {info.alias or name: _model_of(info.annotation) for name, info in model.model_fields.items()}
+    return {name: inner for name, inner in found.items() if inner}
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    """The model that values of an annotation are, or are lists of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model_of(one))), None)
+
+
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one policy document."""
+    """The JSON Schema (2020-12) of one document of any kind."""
+    kinds = {kind: model.__name__ for kind, model in DOCUMENTS.items()}
+    _, found = models_json_schema([(model, "validation") for model in DOCUMENTS.values()], by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://{API_VERSION}/policy.schema.json",
-        **Document.model_json_schema(by_alias=True, mode="validation"),
+        "title": "A Ringfence document",
+        "description": "One YAML document: " + ", ".join(f"`kind: {kind}`" for kind in kinds) + ".",
+        "type": "object",
+        "required": ["apiVersion", "kind"],
+        "properties": {"kind": {"enum": list(kinds), "description": "What the document is."}},
+        "allOf": [
+            {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": f"#/$defs/{name}"}}
+            for kind, name in kinds.items()
+        ],
+        "$defs": found["$defs"],
     }

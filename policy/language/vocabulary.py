@@ -1,5 +1,5 @@
 """
-The words of the language that are not fields: protocols, services that look like them, what later versions will know.
+The words of the language that are not fields: protocols, kinds of unit, and what later versions will know.
 
 What is designed but not built is listed here, so that it is refused by its own name instead of as a misspelling.
 """
@@ -17,38 +17,33 @@ PROTOCOL_NAMES = MappingProxyType({number: name for name, number in PROTOCOLS.it
 #: Kinds of systemd unit that have a cgroup.
 UNIT_KINDS = ("service", "scope", "slice", "socket", "mount", "swap")
 
-LATER_KINDS = frozenset({"Waiver", "Template"})
-LATER_CLASSES = frozenset(
-    {"capability", "device", "mount", "namespace", "ptrace", "signal"}
-    | {"bpf", "module", "credential", "keyring", "ioUring"}
-)
-#: By the field that holds them.
-LATER_FIELDS = MappingProxyType(
-    {
-        "metadata": frozenset({"owner", "tags"}),
-        "spec": frozenset({"template", "parameters"}),
-        "scope": frozenset({"container", "pod"}),
-        "subject": frozenset({"parent", "ancestor"}),
-        "not": frozenset({"parent", "ancestor"}),
-        "rules": LATER_CLASSES | {"errno", "tags", "owner"},
-        "defaults": LATER_CLASSES,
-        "file": frozenset({"types"}),
-        "exec": frozenset({"fileless"}),
-        "network": frozenset({"families", "unix"}),
-    }
-)
-LATER_OPERATIONS = MappingProxyType(
-    {
-        "file": frozenset(["delete", "rename", "link", "attr", "truncate", "mapExec"]),
-        "network": frozenset(["bind", "listen", "accept", "send", "create"]),
-    }
-)
+#: Fields that later versions will know, by the one that holds them.
+LATER_FIELDS = MappingProxyType({"scope": frozenset({"container", "pod"})})
 
 #: The class whose rules can refuse what a system call does; the kernel cannot refuse the call itself.
 REFUSED_BY = MappingProxyType(
     {
         **dict.fromkeys(("execve", "execveat"), "exec"),
-        **dict.fromkeys(("open", "openat", "openat2", "creat", "open_by_handle_at"), "file"),
-        **dict.fromkeys(("connect", "sendto", "sendmsg", "sendmmsg"), "network"),
+        **dict.fromkeys(("open", "openat", "openat2", "creat", "open_by_handle_at", "truncate", "ftruncate"), "file"),
+        **dict.fromkeys(("unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2", "link", "linkat"), "file"),
+        **dict.fromkeys(("mkdir", "mkdirat", "symlink", "symlinkat", "chmod", "fchmod", "fchmodat", "chown"), "file"),
+        **dict.fromkeys(("fchown", "lchown", "fchownat", "setxattr", "lsetxattr", "fsetxattr"), "file"),
+        **dict.fromkeys(("connect", "sendto", "sendmsg", "sendmmsg", "socket", "socketpair", "bind"), "network"),
+        **dict.fromkeys(("listen", "accept", "accept4"), "network"),
+        **dict.fromkeys(("mknod", "mknodat"), "device"),
+        **dict.fromkeys(("mount", "umount", "umount2", "pivot_root", "move_mount", "fsmount"), "mount"),
+        **dict.fromkeys(("clone", "clone3", "unshare"), "namespace"),
+        **dict.fromkeys(("ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd"), "ptrace"),
+        **dict.fromkeys(("kill", "tkill", "tgkill", "pidfd_send_signal"), "signal"),
+        "bpf": "bpf",
+        **dict.fromkeys(("init_module", "finit_module"), "module"),
+        **dict.fromkeys(("setuid", "setreuid", "setresuid", "setfsuid"), "credential"),
+        **dict.fromkeys(("setgid", "setregid", "setresgid", "setfsgid", "setgroups"), "credential"),
+        **dict.fromkeys(("add_key", "request_key", "keyctl"), "keyring"),
+        **dict.fromkeys(("io_uring_setup", "io_uring_enter", "io_uring_register"), "ioUring"),
+        **dict.fromkeys(
+            ("setns", "chroot", "reboot", "swapon", "swapoff", "sethostname", "settimeofday"), "capability"
+        ),
+        **dict.fromkeys(("clock_settime", "adjtimex", "iopl", "ioperm", "quotactl", "acct"), "capability"),
     }
 )

@@ -1,4 +1,4 @@
-"""Lengths of time as people write them: `90`, `90s`, `10m`, `2h`."""
+"""Lengths of time as people write them: `90`, `90s`, `10m`, `2h`; and as they read them: `3d 4h`."""
 
 import re
 
@@ -24,3 +24,14 @@ def seconds(text: str, option: str) -> int:
         hint = "write `90s`, `10m` or `2h`; at most 7 days"
         raise CliError(Exit.USAGE, Problem(f"option `{option}`: `{text}` is not a length of time", hint=hint))
     return length
+
+
+def left(length: float) -> str:
+    """Seconds in the two largest units that matter: `3d 4h`, `2h 5m`, `12m`, `40s`; never more than there are."""
+    rest = max(int(length), 0)
+    days, hours, minutes = rest // 86400, rest % 86400 // 3600, rest % 3600 // 60
+    if days:
+        return f"{days}d {hours}h"
+    if hours:
+        return f"{hours}h {minutes}m"
+    return f"{minutes}m" if minutes else f"{rest}s"

@@ -28,7 +28,13 @@ policy_app = typer.Typer(
     help="Policies: validate, push, list, get, delete, confirm.", no_args_is_help=True, rich_markup_mode=None
 )
 violations_app = typer.Typer(help="What policies refused or recorded.", no_args_is_help=True, rich_markup_mode=None)
+waiver_app = typer.Typer(
+    help="Waivers: exceptions with an end. They are pushed with `policy push`.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(policy_app, name="policy")
+app.add_typer(waiver_app, name="waiver")
 app.add_typer(violations_app, name="violations")
 
 Output = Annotated[Format, typer.Option("-o", "--output", help="Form of the data on stdout.")]
@@ -78,7 +84,7 @@ def push(
     output: Output = Format.TABLE,
     socket: Socket = DEFAULT_SOCKET,
 ) -> None:
-    """Make policies live on this node: all of them in one generation, or none."""
+    """Make policies and waivers live on this node: all of them in one generation, or none."""
     from agent.cli import policies
 
     policies.push(files, policies.PushOptions(confirm, force, dry_run), output, socket)
@@ -110,7 +116,7 @@ def delete(
     output: Output = Format.TABLE,
     socket: Socket = DEFAULT_SOCKET,
 ) -> None:
-    """Delete live policies. With the last one, no generation is live and everything is allowed."""
+    """Delete live policies and their waivers. With the last one, no generation is live and everything is allowed."""
     from agent.cli import policies
 
     policies.delete(names, output, socket)
@@ -122,6 +128,38 @@ def confirm(output: Output = Format.TABLE, socket: Socket = DEFAULT_SOCKET) -> N
     from agent.cli import policies
 
     policies.confirm(output, socket)
+
+
+@waiver_app.command("list")
+def waiver_list(output: Output = Format.TABLE, socket: Socket = DEFAULT_SOCKET) -> None:
+    """List the waivers of the live policies, the next to end first."""
+    from agent.cli import waivers
+
+    waivers.list_(output, socket)
+
+
+@waiver_app.command("get")
+def waiver_get(
+    name: Annotated[str, typer.Argument(help="Name of a waiver.")],
+    output: Output = Format.TABLE,
+    socket: Socket = DEFAULT_SOCKET,
+) -> None:
+    """Show one waiver; `-o yaml` and `-o json` include its text."""
+    from agent.cli import waivers
+
+    waivers.get(name, output, socket)
+
+
+@waiver_app.command("delete")
+def waiver_delete(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of waivers.")],
+    output: Output = Format.TABLE,
+    socket: Socket = DEFAULT_SOCKET,
+) -> None:
+    """End waivers before their time."""
+    from agent.cli import waivers
+
+    waivers.delete(names, output, socket)
 
 
 @violations_app.command()

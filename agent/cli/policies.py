@@ -132,11 +132,13 @@ def refuse_on_errors(
 
 
 def _pushed(response: "agent_pb2.PushResponse", *, dry_run: bool) -> Table:
-    rows = [
-        ("generation", str(response.generation) + (" (unchanged)" if response.unchanged else "")),
-        ("policies", ", ".join(policy.name for policy in response.policies)),
-        ("rules enforced", str(response.rules_enforced)),
-    ]
+    rows = [("generation", str(response.generation) + (" (unchanged)" if response.unchanged else ""))]
+    if response.policies:
+        rows.append(("policies", ", ".join(policy.name for policy in response.policies)))
+    if response.waivers:
+        rows.append(("waivers", ", ".join(waiver.name for waiver in response.waivers)))
+    if response.policies:
+        rows.append(("rules enforced", str(response.rules_enforced)))
     if response.rules_observed:
         rows.append(("rules observed only", str(response.rules_observed)))
     if dry_run:

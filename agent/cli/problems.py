@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 #: Codes with which a node refuses a policy that is valid: the answer is no, but not for the policy's text.
 REFUSALS = frozenset(
-    {"cannot-enforce", "limit", "unresolved-name", "host-scope", "confirmation-pending", "scope-too-deep", "not-found"}
+    {
+        "cannot-enforce",
+        "limit",
+        "unresolved-name",
+        "host-scope",
+        "confirmation-pending",
+        "scope-too-deep",
+        "not-found",
+        "waiver-left",
+        "unknown-policy",
+    }
 )
 
 

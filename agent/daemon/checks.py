@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agent.daemon.ports import ClassReach, Problem, Reach
+from agent.daemon.ports import ClassReach, Contents, Problem, Reach
 from policy.model.types import (
     Action,
     Class,
@@ -16,8 +16,10 @@ from policy.model.types import (
     Level,
     Mode,
     Policy,
+    Position,
     Rule,
     Subject,
+    Waiver,
 )
 
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/var/run")  # patterns mean their targets too
@@ -54,7 +56,7 @@ def blind(policy: Policy, reaches: Mapping[Class, ClassReach]) -> Iterator[Probl
         if here is None or not here.blind:
             continue
         kills = rule.action is Action.KILL and policy.mode is Mode.ENFORCING
-        tells = rule.subject is not None and bool(rule.subject.exe or rule.subject.not_exe)
+        tells = rule.subject is not None and _tells_executables(rule.subject)
         if kills or tells:
             yield Problem(
                 message=f"cannot enforce policy `{policy.name}`, rule `{rule.id}`: BPF LSM is not active",
@@ -66,6 +68,10 @@ def blind(policy: Policy, reaches: Mapping[Class, ClassReach]) -> Iterator[Probl
                 found=here.why,
                 required="BPF LSM, to " + ("kill" if kills else "tell executables apart"),
             )
+
+
+def _tells_executables(who: Subject) -> bool:
+    return any((who.exe, who.not_exe, who.parent, who.not_parent, who.ancestor, who.not_ancestor))
 
 
 def _enough(here: Reach, needed: Reach) -> bool:
@@ -96,40 +102,71 @@ def _short(policy: Policy, class_: Class, rule: str, here: ClassReach, needed: R
     )
 
 
+def resolved(contents: Contents) -> tuple[Contents, list[Problem]]:
+    """The same with the names of users and groups as numbers of this node, and problems for unknown ones."""
+    problems: list[Problem] = []
+    policies, waivers = [], []
+    for one in contents.policies:
+        policy, unknown = resolve(one.policy)
+        policies.append(replace(one, policy=policy))
+        problems += unknown
+    for other in contents.waivers:
+        waiver, unknown = resolve_waiver(other.waiver)
+        waivers.append(replace(other, waiver=waiver))
+        problems += unknown
+    return replace(contents, policies=policies, waivers=waivers), problems
+
+
 def resolve(policy: Policy) -> tuple[Policy, tuple[Problem, ...]]:
     """The policy with the names of users and groups as numbers of this node, and problems for unknown ones."""
     problems: list[Problem] = []
 
-    def numbers(names: tuple[int | str, ...], rule: Rule, find: Callable[[str], int], kind: str) -> tuple[int, ...]:
+    def resolved(rule: Rule) -> Rule:
+        subject, unknown = _resolved(rule.subject)
+        where = f"policy `{policy.name}`, rule `{rule.id}`"
+        problems.extend(_unresolved(where, one, rule.position, policy.name, rule.id) for one in unknown)
+        return rule if subject is rule.subject else replace(rule, subject=subject)
+
+    rules = tuple(map(resolved, policy.rules))
+    return replace(policy, rules=rules), tuple(problems)
+
+
+def resolve_waiver(waiver: Waiver) -> tuple[Waiver, tuple[Problem, ...]]:
+    """Likewise for a waiver."""
+    subject, unknown = _resolved(waiver.subject)
+    where = f"waiver `{waiver.name}`"
+    problems = (_unresolved(where, one, waiver.position, waiver.policy, waiver.rule) for one in unknown)
+    return replace(waiver, subject=subject), tuple(problems)
+
+
+def _unresolved(where: str, what: str, position: Position, policy: str, rule: str) -> Problem:
+    message = f"{where}: there is no {what} on this node"
+    return Problem(message, "unresolved-name", hint="write the number", position=position, policy=policy, rule=rule)
+
+
+def _resolved(who: Subject | None) -> tuple[Subject | None, list[str]]:
+    """A subject with numbers only, and who is not known here: "user `www`"."""
+    unknown: list[str] = []
+    if who is None or not _named(who):
+        return who, unknown
+
+    def numbers(names: tuple[int | str, ...], find: Callable[[str], int], kind: str) -> tuple[int, ...]:
         found = []
         for name in names:
             try:
                 found.append(name if isinstance(name, int) else find(name))
             except KeyError:
-                message = f"policy `{policy.name}`, rule `{rule.id}`: there is no {kind} `{name}` on this node"
-                hint = "write the number"
-                problems.append(
-                    Problem(
-                        message, "unresolved-name", hint=hint, position=rule.position, policy=policy.name, rule=rule.id
-                    )
-                )
+                unknown.append(f"{kind} `{name}`")
         return tuple(found)
 
-    def resolved(rule: Rule) -> Rule:
-        who = rule.subject
-        if who is None or not _named(who):
-            return rule
-        changed = replace(
-            who,
-            user=numbers(who.user, rule, _user, "user"),
-            not_user=numbers(who.not_user, rule, _user, "user"),
-            group=numbers(who.group, rule, _group, "group"),
-            not_group=numbers(who.not_group, rule, _group, "group"),
-        )
-        return replace(rule, subject=changed)
-
-    rules = tuple(map(resolved, policy.rules))
-    return replace(policy, rules=rules), tuple(problems)
+    changed = replace(
+        who,
+        user=numbers(who.user, _user, "user"),
+        not_user=numbers(who.not_user, _user, "user"),
+        group=numbers(who.group, _group, "group"),
+        not_group=numbers(who.not_group, _group, "group"),
+    )
+    return changed, unknown
 
 
 def _named(who: Subject) -> bool:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
-from agent.daemon.ports import Document, NodeError, Parsed, Problem
+from agent.daemon.ports import Contents, Document, NodeError, Parsed, ParsedWaiver, Problem
 from policy.compiler.ruleset import Ruleset
 from policy.model.types import Policy
 
@@ -107,13 +107,10 @@ class Session:
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
 
-    def parse(self, documents: Sequence[Document]) -> tuple[Sequence[Parsed], Sequence[Problem]]:
-        """Policies and problems of some documents. Raises NodeError: the child died."""
-        answer = self._call("parse", tuple(documents), PARSE_SECONDS)
-        if isinstance(answer, Problem):
-            return (), (answer,)
-        parsed, problems = answer
-        return parsed, problems
+    def parse(self, documents: Sequence[Document]) -> Contents:
+        """What some documents hold. Raises NodeError: the child died."""
+        answer: Contents | Problem = self._call("parse", tuple(documents), PARSE_SECONDS)
+        return Contents(problems=(answer,)) if isinstance(answer, Problem) else answer
 
     def compile(self, profiles: Sequence[Sequence[Policy]]) -> Ruleset | Problem:
         """The ruleset, or why there cannot be one. Raises NodeError: the child died."""
@@ -156,8 +153,8 @@ def _template(control: socket.socket) -> NoReturn:
 
 def _warm_up() -> None:
     """Import and build, once and here, whatever the first policy would make each child import and build."""
-    parsed, _ = parse([Document("warm-up", _SAMPLE)])
-    compile_profiles([[one.policy for one in parsed]])
+    contents = parse([Document("warm-up", _SAMPLE)])
+    compile_profiles([[one.policy for one in contents.policies]])
 
 
 def _child(connection: "Connection[Any, Any]") -> NoReturn:
@@ -176,20 +173,24 @@ def _child(connection: "Connection[Any, Any]") -> NoReturn:
         os._exit(1)
 
 
-def parse(documents: Sequence[Document]) -> tuple[Sequence[Parsed], Sequence[Problem]]:
-    """Policies of some documents, in order, and what is wrong with them."""
+def parse(documents: Sequence[Document]) -> Contents:
+    """Policies and waivers of some documents, in order, and what is wrong with them."""
     from policy import language
 
-    parsed: list[Parsed] = []
+    policies: list[Parsed] = []
+    waivers: list[ParsedWaiver] = []
     problems: list[Problem] = []
     for document in documents:
         result = language.load(document.yaml, document.file)
         problems += map(_problem, result.diagnostics)
-        alone = len(result.policies) == 1
+        alone = len(result.policies) + len(result.waivers) == 1
         for policy in result.policies:
             text = document.yaml if alone else language.dump(policy)
-            parsed.append(Parsed(policy, language.digest(policy), document.file, text))
-    return parsed, problems
+            policies.append(Parsed(policy, language.digest(policy), document.file, text))
+        for waiver in result.waivers:
+            text = document.yaml if alone else language.dump(waiver)
+            waivers.append(ParsedWaiver(waiver, language.digest(waiver), document.file, text))
+    return Contents(policies, waivers, problems)
 
 
 def _problem(diagnostic: Any) -> Problem:

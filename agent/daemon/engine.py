@@ -10,15 +10,15 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.daemon import checks, hits, refusals, safety
-from agent.daemon.live import LivePolicy, Order, Outcome, Snapshot
+from agent.daemon import checks, hits, refusals, safety, waivers
+from agent.daemon.live import LivePolicy, LiveWaiver, Order, Outcome, Snapshot
 from agent.daemon.ports import (
     CompileSession,
+    Contents,
     Document,
     Install,
     Kernel,
     NodeError,
-    Parsed,
     Problem,
     SessionFactory,
 )
@@ -27,6 +27,7 @@ from agent.workloads.follow import Follower
 from agent.workloads.scopes import Assignment, Glob, assign, matching
 from policy.compiler.ruleset import RuleReference, Ruleset
 from policy.model.types import Policy
+from policy.model.waivers import WaiverError
 
 NOTES_MAX = 20
 SCOPE_DEPTH = 64  # RF_SCOPE_DEPTH of bpf/include/abi.h
@@ -68,7 +69,7 @@ class Engine:
 
     def push(self, order: Order, arrived_ns: int) -> Outcome:
         """
-        Make policies live together with those that are; all or none.
+        Make policies and waivers live together with those that are; all or none.
 
         Args:
             arrived_ns: Monotonic ns when the order arrived.
@@ -84,50 +85,84 @@ class Engine:
             session.close()
 
     def _push(self, order: Order, arrived_ns: int, session: CompileSession) -> Outcome:
-        parsed, problems = session.parse(order.documents)
+        contents = session.parse(order.documents)
+        refusals.refuse_errors(contents.problems)
+        contents, found = self._checked(contents, force=order.force)
+        problems = [*contents.problems, *found]
         refusals.refuse_errors(problems)
-        resolved, found = self._checked(parsed, force=order.force)
-        problems = [*problems, *found]
-        refusals.refuse_errors(problems)
-        names = tuple(one.policy.name for one in resolved)
-        if self._unchanged(resolved) and not self._unwritten:
-            return Outcome(tuple(problems), names, self.snapshot.generation, unchanged=True)
+        names = tuple(one.policy.name for one in contents.policies)
+        outcome = Outcome(tuple(problems), names, waivers=tuple(one.waiver.name for one in contents.waivers))
+        wanted = self._wanted(contents)
+        if wanted == (self.snapshot.policies, self.snapshot.waivers) and not self._unwritten:
+            return replace(outcome, generation=self.snapshot.generation, unchanged=True)
         self._refuse_while_pending()
-        policies = dict(self.snapshot.policies)
+        problems += self._misfits(contents, *wanted)
+        refusals.refuse_errors(problems)
+        target = self._target(*wanted)
+        problems += refusals.unmatched(names, target.own)
+        ruleset = _compiled(session, target)
+        outcome = replace(outcome, problems=tuple(problems))
+        if order.dry_run:
+            return replace(outcome, generation=self.snapshot.generation)
+        reverts_at = self._with.boot_ns() + order.confirm_seconds * 10**9 if order.confirm_seconds else 0
+        target = replace(target, reverts_at=reverts_at, fallback=self.snapshot.generation)
+        enforced_ns = self._switch(target, ruleset)
+        problems += self._undurable()
+        return replace(
+            outcome,
+            problems=tuple(problems),
+            generation=self.snapshot.generation,
+            enforced_after_ns=enforced_ns - arrived_ns,
+        )
+
+    def _wanted(self, contents: Contents) -> tuple[dict[str, LivePolicy], dict[str, LiveWaiver]]:
+        """What would be live with what is pushed; what is live already and equal stays as it is."""
         now = self._with.unix_ns()
-        for one in resolved:
+        policies = dict(self.snapshot.policies)
+        for one in contents.policies:
             if not refusals.same(policies.get(one.policy.name), one):
                 pushed = Pushed(one.policy.name, one.digest, one.file, one.yaml, now)
                 policies[one.policy.name] = LivePolicy(one.policy, pushed)
-        own, assignment = self._assign(policies)
-        problems += refusals.unmatched(names, own)
-        refusals.refuse_errors(refusals.too_deep(assignment, SCOPE_DEPTH))
-        ruleset = _compiled(session, policies, assignment)
-        if order.dry_run:
-            return Outcome(tuple(problems), names, self.snapshot.generation)
-        reverts_at = self._with.boot_ns() + order.confirm_seconds * 10**9 if order.confirm_seconds else 0
-        target = replace(
-            self._target(policies, own, assignment), reverts_at=reverts_at, fallback=self.snapshot.generation
-        )
-        enforced_ns = self._switch(target, ruleset)
-        problems += self._undurable()
-        return Outcome(tuple(problems), names, self.snapshot.generation, enforced_ns - arrived_ns)
+        return policies, waivers.merged(self.snapshot.waivers, contents.waivers, now)
 
-    def delete(self, names: Sequence[str], arrived_ns: int) -> Outcome:
-        """Take policies away; all or none."""
+    def _misfits(
+        self, contents: Contents, policies: Mapping[str, LivePolicy], waived: Mapping[str, LiveWaiver]
+    ) -> list[Problem]:
+        """Errors for waivers that do not fit the policies, or that this node cannot do."""
+        names = {one.waiver.name for one in contents.waivers}
+        problems = waivers.misfits(policies, waived, names)
+        if problems:
+            return problems
+        return waivers.checked(
+            waivers.applied(policies, waived).values(), contents.waivers, self._with.kernel.reaches()
+        )
+
+    def delete(self, names: Sequence[str], arrived_ns: int, waived: Sequence[str] = ()) -> Outcome:
+        """
+        Take policies and waivers away, and the waivers of those policies with them; all or none.
+
+        Args:
+            names: Of policies.
+            waived: Names of waivers.
+        """
         session = self._with.sessions()
         try:
-            refusals.refuse_errors([refusals.not_live(name) for name in names if name not in self.snapshot.policies])
+            live = self.snapshot
+            missing = [refusals.not_live(name) for name in names if name not in live.policies]
+            refusals.refuse_errors(missing + [waivers.unknown(name) for name in waived if name not in live.waivers])
             self._refuse_while_pending()
-            policies = {name: live for name, live in self.snapshot.policies.items() if name not in names}
+            policies = {name: one for name, one in live.policies.items() if name not in names}
+            going = [one for one in waivers.of_policies(live.waivers, names) if one.name not in waived]
+            gone = {*waived, *(one.name for one in going)}
+            kept = {name: one for name, one in live.waivers.items() if name not in gone}
             if policies:
-                own, assignment = self._assign(policies)
-                ruleset = _compiled(session, policies, assignment)
-                enforced_ns = self._switch(self._target(policies, own, assignment), ruleset)
+                target = self._target(policies, kept)
+                enforced_ns = self._switch(target, _compiled(session, target))
             else:
                 enforced_ns = self._withdraw()
-            problems = tuple(self._undurable())
-            return Outcome(problems, tuple(names), self.snapshot.generation, enforced_ns - arrived_ns)
+            problems = (*waivers.dropped(going), *self._undurable())
+            generation = self.snapshot.generation
+            return Outcome(problems, tuple(names), generation, enforced_ns - arrived_ns, waivers=tuple(waived))
         except refusals.Refused as refused:
             return Outcome(refused.problems, generation=self.snapshot.generation)
         except (NodeError, StoreError) as error:
@@ -246,10 +281,11 @@ class Engine:
             return
         generation = self._known[number]
         live = self._with.kernel.live()
-        policies = self._policies(generation)
+        policies, waived = self._meaning(generation)
         own = {name: frozenset(self._matching(one.policy)) for name, one in policies.items()}
+        scopes = self._with.kernel.scopes()
         self.snapshot = Snapshot(
-            number, policies, generation.profiles, self._with.kernel.scopes(), own, live.reverts_at, live.fallback
+            number, policies, generation.profiles, scopes, own, live.reverts_at, live.fallback, waived
         )
 
     def _reinstall(self, number: int) -> None:
@@ -258,57 +294,51 @@ class Engine:
         if generation is None:
             self.note(f"generation {number} should be installed, but nothing is known of its policies")
             return
-        policies = self._policies(generation)
         session = self._with.sessions()
         try:
-            own, assignment = self._assign(policies)
-            self._switch(self._target(policies, own, assignment), _compiled(session, policies, assignment))
+            target = self._target(*self._meaning(generation))
+            self._switch(target, _compiled(session, target))
         except refusals.Refused as refused:
             self.note(f"generation {number} cannot be installed again: {refused}")
         finally:
             session.close()
 
-    def _policies(self, generation: Generation) -> dict[str, LivePolicy]:
+    def _meaning(self, generation: Generation) -> tuple[dict[str, LivePolicy], dict[str, LiveWaiver]]:
         """Parse the documents of a generation again."""
+        texts = dict.fromkeys(Document(one.file, one.yaml) for one in (*generation.policies, *generation.waivers))
         session = self._with.sessions()
         try:
-            parsed, problems = session.parse([Document(one.file, one.yaml) for one in generation.policies])
+            contents = session.parse(tuple(texts))
         finally:
             session.close()
-        for problem in problems:
+        for problem in contents.problems:
             if problem.is_error:
                 self.note(f"generation {generation.number}: {problem.message}")
-        by_name = {one.name: one for one in generation.policies}
-        found = {}
-        for one in parsed:
-            policy, unresolved = checks.resolve(one.policy)
-            for problem in unresolved:
-                self.note(problem.message)
-            if policy.name in by_name:
-                found[policy.name] = LivePolicy(policy, by_name[policy.name])
-        return found
+        contents, problems = checks.resolved(contents)
+        for problem in problems:
+            self.note(problem.message)
+        by_name = {one.policy.name: one.policy for one in contents.policies}
+        policies = {one.name: LivePolicy(by_name[one.name], one) for one in generation.policies if one.name in by_name}
+        waived, notes = waivers.again(policies, contents.waivers, generation.waivers)
+        for note in notes:
+            self.note(note)
+        return policies, waived
 
     # ---- parts of a transaction -------------------------------------------------------------------------------------
 
-    def _checked(self, parsed: Sequence[Parsed], *, force: bool) -> tuple[list[Parsed], list[Problem]]:
-        """The policies with names resolved, and all that this node has to say about them."""
-        problems: list[Problem] = []
-        resolved: list[Parsed] = []
-        for one in parsed:
-            policy, unresolved = checks.resolve(one.policy)
-            resolved.append(replace(one, policy=policy))
-            problems += unresolved
+    def _checked(self, contents: Contents, *, force: bool) -> tuple[Contents, list[Problem]]:
+        """The same with names resolved, and all that this node has to say about each by itself."""
+        resolved, problems = checks.resolved(contents)
+        policies = [one.policy for one in resolved.policies]
+        for policy in policies:
             problems += checks.reach(policy, self._with.kernel.reaches())
             problems += checks.blind(policy, self._with.kernel.reaches())
             problems += checks.symlinks(policy)
         problems += refusals.duplicates(resolved)
-        policies = [one.policy for one in resolved]
+        problems += waivers.too_late(resolved.waivers, self._with.unix_ns())
         if not force and not any(problem.is_error for problem in problems) and any(map(checks.of_host, policies)):
-            problems += safety.lockouts(policies, self._with.needs(), self._with.decide)
+            problems += safety.lockouts(policies, self._with.needs(), self._with.decide)  # waivers end: without them
         return resolved, problems
-
-    def _unchanged(self, resolved: Iterable[Parsed]) -> bool:
-        return all(refusals.same(self.snapshot.policies.get(one.policy.name), one) for one in resolved)
 
     def _refuse_while_pending(self) -> None:
         self.tick()
@@ -334,11 +364,22 @@ class Engine:
             for name, live in policies.items()
         }
 
-    def _target(
-        self, policies: Mapping[str, LivePolicy], own: Mapping[str, frozenset[str]], assignment: Assignment
+    def _target(self, policies: Mapping[str, LivePolicy], waived: Mapping[str, LiveWaiver]) -> Snapshot:
+        """The next generation, of these policies and of those of the waivers that have not expired. Raises Refused."""
+        own, assignment = self._assign(policies)
+        refusals.refuse_errors(refusals.too_deep(assignment, SCOPE_DEPTH))
+        return self._assigned(policies, waived, own, assignment)
+
+    def _assigned(
+        self,
+        policies: Mapping[str, LivePolicy],
+        waived: Mapping[str, LiveWaiver],
+        own: Mapping[str, frozenset[str]],
+        assignment: Assignment,
     ) -> Snapshot:
         number = max(self._state.last, self._newest, self.snapshot.generation, *self._with.kernel.generations()) + 1
-        return Snapshot(number, policies, assignment.profiles, assignment.scopes, own)
+        lasting = waivers.unexpired(waived, self._with.unix_ns())
+        return Snapshot(number, policies, assignment.profiles, assignment.scopes, own, waivers=lasting)
 
     def _switch(self, target: Snapshot, ruleset: Ruleset) -> int:
         """Write down what the generation means, install it, make it live; monotonic ns of that moment."""
@@ -347,7 +388,8 @@ class Engine:
         keep |= {hits.key(name, live.pushed.pushed_unix_ns) for name, live in self.snapshot.policies.items()}
         retired = hits.retire(self._retired, self._newest, kernel.victim(), self._known, kernel, keep)
         pushed = tuple(live.pushed for live in target.policies.values())
-        generation = Generation(target.generation, pushed, target.profiles, ruleset.rules, retired)
+        waived = tuple(live.pushed for live in target.waivers.values())
+        generation = Generation(target.generation, pushed, target.profiles, ruleset.rules, retired, waived)
         self._with.store.write_generation(generation)
         self._known[target.generation] = generation
         self._newest, self._retired = target.generation, retired
@@ -401,13 +443,11 @@ class Engine:
         live = self.snapshot
         session = self._with.sessions()
         try:
-            ruleset = _compiled(session, live.policies, assignment)
+            target = self._assigned(live.policies, live.waivers, own, assignment)
+            ruleset = _compiled(session, target)
         finally:
             session.close()
-        target = replace(
-            self._target(live.policies, own, assignment), reverts_at=live.reverts_at, fallback=live.fallback
-        )
-        self._switch(target, ruleset)
+        self._switch(replace(target, reverts_at=live.reverts_at, fallback=live.fallback), ruleset)
 
     # ---- questions --------------------------------------------------------------------------------------------------
 
@@ -421,8 +461,13 @@ class Engine:
         return known.rules[number] if known is not None and number < len(known.rules) else None
 
 
-def _compiled(session: CompileSession, policies: Mapping[str, LivePolicy], assignment: Assignment) -> Ruleset:
-    answer = session.compile([[policies[name].policy for name in profile] for profile in assignment.profiles])
+def _compiled(session: CompileSession, target: Snapshot) -> Ruleset:
+    """Raises Refused, NodeError."""
+    try:
+        policies = waivers.applied(target.policies, target.waivers)
+    except WaiverError as error:
+        raise refusals.Refused(Problem(str(error), "waiver-left")) from error
+    answer = session.compile([[policies[name] for name in profile] for profile in target.profiles])
     if isinstance(answer, Problem):
         raise refusals.Refused(answer)
     return answer

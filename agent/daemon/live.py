@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from agent.daemon.ports import Document, Problem
 from agent.daemon.store import Pushed
-from policy.model.types import Policy
+from policy.model.types import Policy, Waiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,14 @@ class LivePolicy:
     """A policy that is live, users and groups resolved."""
 
     policy: Policy
+    pushed: Pushed
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWaiver:
+    """A waiver that is in what is live, users and groups resolved; it may have expired since."""
+
+    waiver: Waiver
     pushed: Pushed
 
 
@@ -27,6 +35,7 @@ class Snapshot:
         scopes: Cgroup id → profile number.
         own: Policy → cgroup paths that its scope names now.
         reverts_at: Boot-clock ns after which `fallback` is live instead; 0: never.
+        waivers: By name; those that expired are in it until the next generation.
     """
 
     generation: int = 0
@@ -36,6 +45,7 @@ class Snapshot:
     own: Mapping[str, frozenset[str]] = field(default_factory=dict)
     reverts_at: int = 0
     fallback: int = 0
+    waivers: Mapping[str, LiveWaiver] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,7 @@ class Outcome:
 
     Attributes:
         names: Policies it was about.
+        waivers: Waivers it was about.
         enforced_after_ns: From its arrival to the write that made it live.
     """
 
@@ -63,6 +74,7 @@ class Outcome:
     generation: int = 0
     enforced_after_ns: int = 0
     unchanged: bool = False
+    waivers: tuple[str, ...] = ()
 
     @property
     def refused(self) -> bool:

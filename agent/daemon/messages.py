@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 
 from ringfence.v1 import agent_pb2, policy_pb2
 
-from agent.daemon import hits
+from agent.daemon import hits, waivers
 from agent.daemon.checks import need
-from agent.daemon.live import LivePolicy, Snapshot
+from agent.daemon.live import LivePolicy, LiveWaiver, Snapshot
 from agent.daemon.ports import ClassReach, Problem, Reach
 from agent.events.printable import printable
 from policy.model.types import Action, Class, Policy
+from policy.model.waivers import name_of
 
 CGROUPS_SHOWN = 100
 
@@ -45,10 +46,9 @@ def level(policy: Policy, class_: Class, action: Action, reaches: Mapping[Class,
 
 
 def rules(
-    live: LivePolicy, counts: Mapping[str, int], reaches: Mapping[Class, ClassReach]
+    policy: Policy, counts: Mapping[str, int], reaches: Mapping[Class, ClassReach]
 ) -> list[policy_pb2.RuleSummary]:
-    """The rules of a policy in their order, then its defaults."""
-    policy = live.policy
+    """The rules of a policy in their order, those made from waivers too, then its defaults."""
     found = []
     for rule in policy.rules:
         one = policy_pb2.RuleSummary(id=rule.id, action=rule.action.value, severity=rule.severity)
@@ -70,12 +70,19 @@ def _classed(one: policy_pb2.RuleSummary, class_: Class, counts: Mapping[str, in
 
 
 def summary(
-    live: LivePolicy, snapshot: Snapshot, counts: hits.Hits, reaches: Mapping[Class, ClassReach], *, text: bool
+    live: LivePolicy,
+    waived: Policy,
+    snapshot: Snapshot,
+    counts: hits.Hits,
+    reaches: Mapping[Class, ClassReach],
+    *,
+    text: bool,
 ) -> policy_pb2.PolicySummary:
     """
     A live policy.
 
     Args:
+        waived: The same with the rules that its waivers amount to.
         text: Whether to include its text, which may be megabytes.
     """
     policy, pushed = live.policy, live.pushed
@@ -86,12 +93,30 @@ def summary(
         annotations=dict(policy.annotations),
         mode=policy.mode.value,
         digest=pushed.digest,
-        rules=rules(live, counts.get(hits.key(policy.name, pushed.pushed_unix_ns), {}), reaches),
+        rules=rules(waived, counts.get(hits.key(policy.name, pushed.pushed_unix_ns), {}), reaches),
         cgroups=[printable(path.encode(errors="surrogateescape")) for path in cgroups[:CGROUPS_SHOWN]],
         cgroup_count=len(cgroups),
         yaml=_text(pushed.yaml) if text else "",
         pushed_unix_ns=pushed.pushed_unix_ns,
         reverts_unix_ns=unix_of(snapshot.reverts_at),
+    )
+
+
+def waiver(live: LiveWaiver, now_ns: int, *, text: bool) -> policy_pb2.WaiverSummary:
+    """A waiver that is in what is live; `text` as for policies."""
+    one, pushed = live.waiver, live.pushed
+    return policy_pb2.WaiverSummary(
+        name=one.name,
+        policy=one.policy,
+        rule=one.rule,
+        reason=_text(one.reason),
+        owner=_text(one.owner),
+        ticket=_text(one.ticket),
+        until_unix_s=one.until,
+        expired=waivers.expired(one, now_ns),
+        digest=pushed.digest,
+        yaml=_text(pushed.yaml) if text else "",
+        pushed_unix_ns=pushed.pushed_unix_ns,
     )
 
 
@@ -114,6 +139,6 @@ def unix_of(boot_ns: int) -> int:
 
 
 def count_levels(summaries: Iterable[policy_pb2.PolicySummary]) -> tuple[int, int]:
-    """How many rules are enforced, and how many are only observed."""
-    levels = [rule.level for one in summaries for rule in one.rules if not rule.is_default]
+    """How many rules that were written are enforced, and how many are only observed."""
+    levels = [rule.level for one in summaries for rule in one.rules if not rule.is_default and name_of(rule.id) is None]
     return levels.count("enforced"), levels.count("observed")

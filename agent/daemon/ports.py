@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from policy.compiler.ruleset import Ruleset
-from policy.model.types import Class, Policy, Position
+from policy.model.types import Class, Policy, Position, Waiver
 
 
 class NodeError(Exception):
@@ -212,10 +212,29 @@ class Parsed:
     yaml: str
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedWaiver:
+    """A waiver with where it came from, as `Parsed` has a policy."""
+
+    waiver: Waiver
+    digest: str
+    file: str
+    yaml: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What some documents hold, each kind in their order, and what is wrong with them."""
+
+    policies: Sequence[Parsed] = ()
+    waivers: Sequence[ParsedWaiver] = ()
+    problems: Sequence[Problem] = ()
+
+
 class CompileSession(Protocol):
     """Parses and compiles for one push, in a process of its own that ends with it."""
 
-    def parse(self, documents: Sequence[Document]) -> tuple[Sequence[Parsed], Sequence[Problem]]: ...
+    def parse(self, documents: Sequence[Document]) -> Contents: ...
 
     def compile(self, profiles: Sequence[Sequence[Policy]]) -> "Ruleset | Problem":
         """The ruleset, or why there cannot be one."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from agent.daemon.live import LivePolicy
-from agent.daemon.ports import NodeError, Parsed, Problem
+from agent.daemon.ports import Contents, NodeError, Parsed, Problem
 from agent.workloads.scopes import Assignment
 
 
@@ -24,15 +24,17 @@ def same(live: LivePolicy | None, pushed: Parsed) -> bool:
     return live is not None and live.pushed.digest == pushed.digest and live.policy == pushed.policy
 
 
-def duplicates(parsed: Sequence[Parsed]) -> list[Problem]:
-    first: dict[str, str] = {}
+def duplicates(contents: Contents) -> list[Problem]:
+    """Errors for names that come twice in one push."""
+    policies = [("policy", one.policy.name, one.policy.position, one.file) for one in contents.policies]
+    waivers = [("waiver", one.waiver.name, one.waiver.position, one.file) for one in contents.waivers]
+    first: dict[tuple[str, str], str] = {}
     problems = []
-    for one in parsed:
-        name = one.policy.name
-        if name in first:
-            message = f"policy `{name}`: pushed twice at once, also from `{first[name]}`"
-            problems.append(Problem(message, "duplicate-policy", position=one.policy.position, policy=name))
-        first.setdefault(name, one.file)
+    for kind, name, position, file in policies + waivers:
+        if (kind, name) in first:
+            message = f"{kind} `{name}`: pushed twice at once, also from `{first[kind, name]}`"
+            problems.append(Problem(message, f"duplicate-{kind}", position=position))
+        first.setdefault((kind, name), file)
     return problems
 
 

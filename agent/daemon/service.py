@@ -25,6 +25,7 @@ from agent.daemon.live import Order, Outcome
 from agent.daemon.log import log
 from agent.daemon.memory import slim_down
 from agent.daemon.ports import Document, Kernel
+from agent.daemon.waivers import applied, unexpired
 from agent.events.account import Hop
 from agent.host import checks
 from agent.host.facts import HostFacts, gather
@@ -97,13 +98,14 @@ class Service:
         )
         if not outcome.refused:
             response.policies.extend(await self.run(lambda: self._summaries(set(outcome.names))))
+            response.waivers.extend(self._waivers(set(outcome.waivers)))
             response.rules_enforced, response.rules_observed = messages.count_levels(response.policies)
         return response
 
     async def delete(self, request: agent_pb2.DeleteRequest) -> agent_pb2.DeleteResponse:
         arrived = time.monotonic_ns()
-        names = tuple(dict.fromkeys(request.names))
-        outcome = await self.run(lambda: self._parts.engine.delete(names, arrived))
+        names, waived = tuple(dict.fromkeys(request.names)), tuple(dict.fromkeys(request.waivers))
+        outcome = await self.run(lambda: self._parts.engine.delete(names, arrived, waived))
         self._say("delete", outcome)
         return agent_pb2.DeleteResponse(
             diagnostics=map(messages.diagnostic, outcome.problems),
@@ -117,7 +119,8 @@ class Service:
             errors = [problem.message for problem in outcome.problems if problem.is_error]
             log().warning(f"{what}_refused", generation=outcome.generation, errors=errors[:5])
             return
-        log().info(what, generation=outcome.generation, policies=outcome.names, unchanged=outcome.unchanged)
+        changed = {"policies": outcome.names, **({"waivers": outcome.waivers} if outcome.waivers else {})}
+        log().info(what, generation=outcome.generation, **changed, unchanged=outcome.unchanged)
         self._parts.changed()
 
     async def confirm(self, _: agent_pb2.ConfirmRequest) -> agent_pb2.ConfirmResponse:
@@ -128,9 +131,15 @@ class Service:
 
     async def list_policies(self, _: agent_pb2.ListRequest) -> agent_pb2.ListResponse:
         summaries = await self.run(self._summaries)
-        return agent_pb2.ListResponse(policies=summaries, generation=self._parts.engine.snapshot.generation)
+        live = self._parts.engine.snapshot
+        return agent_pb2.ListResponse(policies=summaries, generation=live.generation, waivers=self._waivers())
 
     async def get(self, request: agent_pb2.GetRequest) -> agent_pb2.GetResponse:
+        if request.waiver:
+            waivers = self._waivers({request.waiver}, text=True)
+            if not waivers:
+                raise NotFound(f"there is no waiver `{request.waiver}`")
+            return agent_pb2.GetResponse(waiver=waivers[0])
         summaries = await self.run(lambda: self._summaries({request.name}, text=True))
         if not summaries:
             raise NotFound(f"there is no policy `{request.name}`")
@@ -139,9 +148,18 @@ class Service:
     def _summaries(self, names: set[str] | None = None, *, text: bool = False) -> list[policy_pb2.PolicySummary]:
         snapshot, reaches = self._parts.engine.snapshot, self._parts.kernel.reaches()
         counts = self._parts.engine.hits()
+        waived = applied(snapshot.policies, unexpired(snapshot.waivers, time.time_ns()))
         return [
-            messages.summary(live, snapshot, counts, reaches, text=text)
+            messages.summary(live, waived[name], snapshot, counts, reaches, text=text)
             for name, live in sorted(snapshot.policies.items())
+            if names is None or name in names
+        ]
+
+    def _waivers(self, names: set[str] | None = None, *, text: bool = False) -> list[policy_pb2.WaiverSummary]:
+        now = time.time_ns()
+        return [
+            messages.waiver(live, now, text=text)
+            for name, live in sorted(self._parts.engine.snapshot.waivers.items())
             if names is None or name in names
         ]
 

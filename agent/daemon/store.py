@@ -26,7 +26,7 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A policy as it was pushed."""
+    """A policy, or a waiver, as it was pushed."""
 
     name: str
     digest: str
@@ -57,6 +57,7 @@ class Generation:
     Attributes:
         profiles: Policy names of each profile, by its number.
         rules: What rule numbers mean.
+        waivers: Those that the rules were made with.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Generation:
     profiles: tuple[tuple[str, ...], ...] = ()
     rules: tuple[RuleReference, ...] = ()
     retired: Retired = field(default_factory=Retired)
+    waivers: tuple[Pushed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ def _generation(data: dict[str, Any]) -> Generation:
         profiles=tuple(tuple(profile) for profile in data["profiles"]),
         rules=tuple(_rule(rule) for rule in data["rules"]),
         retired=Retired(data["retired"]["hits"], tuple(data["retired"]["open"])),
+        waivers=tuple(Pushed(**waiver) for waiver in data.get("waivers", ())),  # agents before waivers wrote none
     )
 
 

@@ -37,10 +37,13 @@ class ScriptedNode:
         return self._answer("delete", request, agent_pb2.DeleteResponse(generation=0))
 
     async def list_policies(self, request: agent_pb2.ListRequest) -> agent_pb2.ListResponse:
-        return self._answer("list", request, agent_pb2.ListResponse(policies=[summary()], generation=1))
+        return self._answer(
+            "list", request, agent_pb2.ListResponse(policies=[summary()], generation=1, waivers=[waiver()])
+        )
 
     async def get(self, request: agent_pb2.GetRequest) -> agent_pb2.GetResponse:
-        return self._answer("get", request, agent_pb2.GetResponse(policy=summary()))
+        found = agent_pb2.GetResponse(waiver=waiver()) if request.waiver else agent_pb2.GetResponse(policy=summary())
+        return self._answer("get", request, found)
 
     async def status(self, request: agent_pb2.StatusRequest) -> agent_pb2.StatusResponse:
         return self._answer("status", request, agent_pb2.StatusResponse(node="n", gate="closed", balances=True))
@@ -62,6 +65,12 @@ def summary(name: str = "web") -> policy_pb2.PolicySummary:
     return policy_pb2.PolicySummary(
         name=name, mode="enforcing", digest="d" * 64, rules=[rule], cgroups=["/shop"], cgroup_count=1, yaml="text"
     )
+
+
+def waiver(name: str = "backup", **more: Any) -> policy_pb2.WaiverSummary:
+    """It ended at a moment of 2023; ask for another `until_unix_s` if that matters."""
+    fields = {"policy": "web", "rule": "secrets", "reason": "nightly", "owner": "ops", "ticket": "OPS-7"}
+    return policy_pb2.WaiverSummary(name=name, **({"until_unix_s": 1_700_000_000, "expired": True} | fields | more))
 
 
 def violation(**more: Any) -> violation_pb2.Violation:
@@ -114,4 +123,4 @@ class Running:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
 
-__all__ = ["NotFound", "Running", "ScriptedNode", "summary", "violation"]
+__all__ = ["NotFound", "Running", "ScriptedNode", "summary", "violation", "waiver"]

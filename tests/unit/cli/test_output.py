@@ -32,6 +32,10 @@ COMMANDS = [
     "policy get",
     "policy delete",
     "policy confirm",
+    "waiver",
+    "waiver list",
+    "waiver get",
+    "waiver delete",
     "violations",
     "violations tail",
 ]

@@ -12,6 +12,7 @@ from agent.daemon.engine import Engine, Neighbours
 from agent.daemon.live import Order, Outcome
 from agent.daemon.ports import (
     ClassReach,
+    Contents,
     Document,
     Gate,
     Hook,
@@ -19,13 +20,14 @@ from agent.daemon.ports import (
     Live,
     NodeError,
     Parsed,
+    ParsedWaiver,
     Problem,
     Reach,
 )
 from agent.daemon.store import Store
 from agent.workloads.follow import Follower
 from policy.compiler.ruleset import RuleReference, Ruleset
-from policy.model.types import Action, CgroupScope, Class, Decision, Effect, FileSelector, Policy, Rule, Scope
+from policy.model.types import Action, CgroupScope, Class, Decision, Effect, FileSelector, Policy, Rule, Scope, Waiver
 
 ENFORCED = ClassReach(Reach.ENFORCED, "BPF LSM")
 
@@ -127,19 +129,22 @@ class FakeKernel:
 
 @dataclass
 class FakeSession:
-    """Takes the text of a document for the name of a policy in `policies`; "bad" is an error."""
+    """Takes the text of a document for the name of a policy or waiver that it knows; others are errors."""
 
-    policies: Mapping[str, Policy]
+    policies: Mapping[str, Policy | Waiver]
 
-    def parse(self, documents: Sequence[Document]) -> tuple[Sequence[Parsed], Sequence[Problem]]:
-        parsed, problems = [], []
+    def parse(self, documents: Sequence[Document]) -> Contents:
+        policies, waivers, problems = [], [], []
         for document in documents:
-            policy = self.policies.get(document.yaml)
-            if policy is None:
-                problems.append(Problem("not a policy", "syntax"))
-                continue
-            parsed.append(Parsed(policy, f"digest of {document.yaml}", document.file, document.yaml))
-        return parsed, problems
+            digest, file = f"digest of {document.yaml}", document.file
+            match self.policies.get(document.yaml):
+                case Policy() as policy:
+                    policies.append(Parsed(policy, digest, file, document.yaml))
+                case Waiver() as waiver:
+                    waivers.append(ParsedWaiver(waiver, digest, file, document.yaml))
+                case _:
+                    problems.append(Problem("not a policy", "syntax"))
+        return Contents(policies, waivers, problems)
 
     def compile(self, profiles: Sequence[Sequence[Policy]]) -> Ruleset | Problem:
         policies = {policy.name: policy for profile in profiles for policy in profile}
@@ -160,7 +165,7 @@ class World:
     """An engine with everything around it below one directory, where `root` is the cgroup tree."""
 
     directory: Path
-    policies: dict[str, Policy] = field(default_factory=dict)
+    policies: dict[str, Policy | Waiver] = field(default_factory=dict)
     kernel: FakeKernel = field(default_factory=FakeKernel)
     decision: Effect = Effect.ALLOW
 
@@ -170,6 +175,7 @@ class World:
         self.follower = Follower(self.root)
         self.store = Store(self.directory / "state")
         self.pushes = 0
+        self.now = 0
         self.engine = self.new_engine()
 
     def new_engine(self) -> Engine:
@@ -184,13 +190,9 @@ class World:
                 decide=lambda policies, request: Decision(self.decision, ("p", "r")),
                 needs=lambda: (),
                 boot_ns=self.kernel.clock,
-                unix_ns=self.tick,
+                unix_ns=lambda: self.now + self.pushes,
             )
         )
-
-    def tick(self) -> int:
-        self.pushes += 1
-        return self.pushes
 
     def restart(self, *, reboot: bool = False) -> Engine:
         if reboot:
@@ -209,6 +211,7 @@ class World:
 
     def push(self, *texts: str, confirm: int = 0, dry_run: bool = False, force: bool = False) -> Outcome:
         documents = tuple(Document(f"{text}.yaml", text) for text in texts)
+        self.pushes += 1
         return self.engine.push(Order(documents, confirm, force=force, dry_run=dry_run), 0)
 
 

@@ -32,7 +32,8 @@ def compiler() -> Iterator[CompilerProcess]:
 def test_session_parses_and_compiles(compiler: CompilerProcess) -> None:
     """What a child answers is what the library answers here."""
     session = compiler.session()
-    parsed, problems = session.parse([Document("web.yaml", GOOD)])
+    contents = session.parse([Document("web.yaml", GOOD)])
+    parsed, problems = contents.policies, contents.problems
     ruleset = session.compile([[one.policy for one in parsed]])
     session.close()
 
@@ -46,8 +47,9 @@ def test_policies_of_one_file_have_their_own_texts(compiler: CompilerProcess) ->
     """Of a file with two documents each policy keeps a text that means it alone."""
     session = compiler.session()
     two = f"{GOOD}---\n{GOOD.replace('name: web', 'name: db')}"
-    parsed, _ = session.parse([Document("two.yaml", two)])
-    again, problems = session.parse([Document("two.yaml", one.yaml) for one in parsed])
+    parsed = session.parse([Document("two.yaml", two)]).policies
+    contents = session.parse([Document("two.yaml", one.yaml) for one in parsed])
+    again, problems = contents.policies, contents.problems
     session.close()
 
     assert list(problems) == []
@@ -58,7 +60,7 @@ def test_policies_of_one_file_have_their_own_texts(compiler: CompilerProcess) ->
 def test_problems_carry_place_and_names(compiler: CompilerProcess) -> None:
     """A problem crosses the process with everything a person needs."""
     session = compiler.session()
-    _, (problem,) = session.parse([Document("web.yaml", GOOD.replace("[read]", "[raed]"))])
+    (problem,) = session.parse([Document("web.yaml", GOOD.replace("[read]", "[raed]"))]).problems
     session.close()
 
     assert problem.message == "policy `web`, rule `r`: unknown operation `raed`"
@@ -71,7 +73,7 @@ def test_dead_template_is_replaced(compiler: CompilerProcess) -> None:
     os.kill(killed, signal.SIGKILL)
     os.waitpid(killed, 0)
     session = compiler.session()
-    parsed, _ = session.parse([Document("web.yaml", GOOD)])
+    parsed = session.parse([Document("web.yaml", GOOD)]).policies
     session.close()
 
     assert killed != compiler.template
@@ -91,7 +93,7 @@ def test_child_that_dies_is_an_error(compiler: CompilerProcess) -> None:
 
     assert grandchildren
     other = compiler.session()
-    assert other.parse([Document("web.yaml", GOOD)])[0]
+    assert other.parse([Document("web.yaml", GOOD)]).policies
     other.close()
 
 
@@ -99,8 +101,8 @@ def test_policy_that_takes_too_long_is_a_problem(compiler: CompilerProcess, monk
     """Nobody waits for ever: past the limit the push is refused."""
     monkeypatch.setattr(compiling, "PARSE_SECONDS", 0.0)
     session = compiler.session()
-    parsed, problems = session.parse([Document("web.yaml", GOOD * 50)])
+    contents = session.parse([Document("web.yaml", GOOD * 50)])
     session.close()
 
-    assert parsed == ()
-    assert [problem.code for problem in problems] == ["limit"]
+    assert contents.policies == ()
+    assert [problem.code for problem in contents.problems] == ["limit"]

@@ -66,7 +66,7 @@ def from_language(diagnostic: "Diagnostic") -> Problem:
     """A problem the policy language found."""
     position = diagnostic.position
     return Problem(
-        message=_of_whom(diagnostic.policy, diagnostic.rule) + diagnostic.message,
+        message=diagnostic.where + diagnostic.message,
         severity=str(diagnostic.severity),
         code=diagnostic.code,
         file=position.file,
@@ -76,12 +76,6 @@ def from_language(diagnostic: "Diagnostic") -> Problem:
         policy=diagnostic.policy,
         rule=diagnostic.rule,
     )
-
-
-def _of_whom(policy: str, rule: str) -> str:
-    """What a message begins with: "policy `web`, rule `no-shell`: "."""
-    names = [f"policy `{policy}`"] * bool(policy) + [f"rule `{rule}`"] * bool(rule)
-    return ", ".join(names) + ": " if names else ""
 
 
 def from_wire(diagnostic: "policy_pb2.Diagnostic") -> Problem:

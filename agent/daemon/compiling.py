@@ -194,10 +194,8 @@ def parse(documents: Sequence[Document]) -> Contents:
 
 
 def _problem(diagnostic: Any) -> Problem:
-    names = [f"policy `{diagnostic.policy}`"] * bool(diagnostic.policy)
-    names += [f"rule `{diagnostic.rule}`"] * bool(diagnostic.rule)
     return Problem(
-        message=", ".join(names) + ": " * bool(names) + diagnostic.message,
+        message=diagnostic.where + diagnostic.message,
         code=diagnostic.code,
         severity=str(diagnostic.severity),
         position=diagnostic.position,

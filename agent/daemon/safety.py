@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agent.daemon.checks import of_host
 from agent.daemon.ports import Problem
-from policy.model.types import Actor, Class, Decision, Effect, Policy, Request
+from policy.model.types import Actor, Class, Decision, Effect, File, Policy, Request
 
 Decide = Callable[[Sequence[Policy], Request], Decision]
 
@@ -74,7 +74,7 @@ def _lockout(policy: Policy, need: Need, decision: Decision) -> Problem:
 def needs(state: Path, socket: Path) -> list[Need]:
     """What must go on working on this node."""
     agent = _real(sys.executable)
-    init = next(iter(_installed(_INIT)), "/usr/lib/systemd/systemd")
+    init = _init()
     logins, shells = _installed(_LOGINS), _installed(_SHELLS)
     found = [_execute("PID 1", init, path) for path in (agent, *logins, *_installed(_HELPERS), *shells)]
     found += [_file("PID 1", init, path, "read") for path in ("/etc/fstab", "/etc/passwd", *_units())]
@@ -89,6 +89,10 @@ def needs(state: Path, socket: Path) -> list[Need]:
         found += [_execute("a root shell", shell, path) for path in (*shells, agent)]
         found.append(_file("a root shell", shell, "/etc/profile", "read"))
     return found
+
+
+def _init() -> str:
+    return next(iter(_installed(_INIT)), "/usr/lib/systemd/systemd")
 
 
 def _agent_files(agent: str) -> list[str]:
@@ -110,13 +114,21 @@ def _real(path: str) -> str:
 
 
 def _execute(who: str, exe: str, path: str) -> Need:
-    return Need(f"{who} executes `{path}`", _request(Class.EXEC, "exec", exe, path))
+    return Need(f"{who} executes `{path}`", _request(Class.EXEC, "exec", exe, path.encode()))
 
 
 def _file(who: str, exe: str, path: str, operation: str) -> Need:
     what = {"read": "reads", "write": "writes", "create": "creates"}[operation]
-    return Need(f"{who} {what} `{path}`", _request(Class.FILE, operation, exe, path))
+    return Need(f"{who} {what} `{path}`", _request(Class.FILE, operation, exe, File(path.encode())))
 
 
-def _request(class_: Class, operation: str, exe: str, path: str) -> Request:
-    return Request(class_, (operation,), Actor(exe.encode(), 0, 0), path.encode())
+def _request(class_: Class, operation: str, exe: str, what: File | bytes) -> Request:
+    return Request(class_, (operation,), _actor(exe), what)
+
+
+def _actor(exe: str) -> Actor:
+    """Root; started by PID 1, which nobody started."""
+    init = _init().encode()
+    if exe.encode() == init:
+        return Actor(init, 0, 0, ancestors=frozenset())
+    return Actor(exe.encode(), 0, 0, init, frozenset([init]))

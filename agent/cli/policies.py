@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ringfence.v1 import agent_pb2, policy_pb2
 
     from policy.language import LoadResult
+    from policy.model.waivers import WaiverProblem
 
 LARGEST_FILE = 16 << 20  # bytes; larger ones are refused before anybody parses them
 
@@ -64,19 +65,56 @@ def validate(files: Sequence[str], form: Format) -> None:
     """`policy validate`."""
     results = [(file, load(file)) for file in files]
     problems = [from_language(diagnostic) for _, result in results for diagnostic in result.diagnostics]
+    problems += misfits([result for _, result in results])
     valid = not any(problem.is_error for problem in problems)
     names = [(name_of(file), policy) for file, result in results for policy in result.policies]
+    waivers = [(name_of(file), waiver) for file, result in results for waiver in result.waivers]
     rows = [(policy.name, str(policy.mode), str(len(policy.rules)), file) for file, policy in names]
+    waived = [(waiver.name, waiver.policy, waiver.rule, file) for file, waiver in waivers]
     data = {
         "valid": valid,
         "policies": [{"name": policy.name, "file": file, "rules": len(policy.rules)} for file, policy in names],
+        "waivers": [
+            {"name": waiver.name, "policy": waiver.policy, "rule": waiver.rule, "file": file}
+            for file, waiver in waivers
+        ],
         "diagnostics": [problem_data(problem) for problem in problems],
     }
     show(problems)
     if valid or form is not Format.TABLE:
-        emit(form, data, Table(("POLICY", "MODE", "RULES", "FILE"), rows))
+        tables = [Table(("POLICY", "MODE", "RULES", "FILE"), rows)] if rows else []
+        tables += [Table(("WAIVER", "POLICY", "RULE", "FILE"), waived)] if waived else []
+        emit(form, data, *tables)
     if not valid:
         raise CliError(Exit.INVALID)
+
+
+def misfits(results: "Sequence[LoadResult]", *, alone: bool = True) -> list[Problem]:
+    """
+    Waivers that do not fit the policies that came with them.
+
+    Args:
+        alone: Whether a waiver may come without its policy, which is then on a node.
+    """
+    from policy.model.waivers import problems
+
+    policies = [policy for result in results for policy in result.policies]
+    found = problems(policies, [waiver for result in results for waiver in result.waivers])
+    return [_misfit(one) for one in found if not (alone and one.code == "unknown-policy")]
+
+
+def _misfit(found: "WaiverProblem") -> Problem:
+    position = found.waiver.position
+    return Problem(
+        message=f"waiver `{found.waiver.name}`: {found.message}",
+        code=found.code,
+        file=position.file,
+        line=position.line,
+        column=position.column,
+        hint=found.hint,
+        policy=found.waiver.policy,
+        rule=found.waiver.rule,
+    )
 
 
 def push(files: Sequence[str], options: PushOptions, form: Format, socket: str) -> None:

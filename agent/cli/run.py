@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from agent.cli import cgroups
 from agent.cli.exits import CliError, Exit
-from agent.cli.policies import load, name_of, refuse_on_errors
+from agent.cli.policies import load, misfits, name_of, refuse_on_errors
 from agent.cli.problems import Problem, from_language, show
 from agent.cli.terminal import note
 from agent.cli.violations import line
@@ -28,7 +28,8 @@ from agent.cli.violations import line
 if TYPE_CHECKING:
     from ringfence.v1 import agent_pb2_grpc, violation_pb2
 
-    from policy.model.types import Policy
+    from policy.language import LoadResult
+    from policy.model.types import Policy, Waiver
 
 #: How long to wait, after the command, for violations that the kernel counted but that are still on their way.
 SETTLE_SECONDS = 3.0
@@ -43,32 +44,41 @@ def run(file: str, command: Sequence[str], socket: str) -> int:
     from agent.cli.client import agent
 
     suffix = f"run-{os.getpid()}"
-    policies = _policies(file)
+    loaded = _loaded(file)
     with cgroups.temporary(f"ringfence-{suffix}") as cgroup, agent(socket) as stub:
-        scoped = [_scoped(policy, suffix, cgroup.path) for policy in policies]
+        scoped = [_scoped(policy, suffix, cgroup.path) for policy in loaded.policies]
         names = [policy.name for policy in scoped]
-        with _pushed(stub, file, scoped), _Collector(stub, names) as seen:
+        waivers = [_renamed(waiver, suffix) for waiver in loaded.waivers]
+        with _pushed(stub, file, scoped, waivers), _Collector(stub, names) as seen:
             status = _execute(command, cgroup.directory)
             seen.wait(_counted(stub, names))
     _report(seen.violations, seen.missing)
     return status
 
 
-def _policies(file: str) -> "Sequence[Policy]":
+def _loaded(file: str) -> "LoadResult":
     result = load(file)
-    problems = [from_language(diagnostic) for diagnostic in result.diagnostics]
+    problems = [from_language(diagnostic) for diagnostic in result.diagnostics] + misfits([result], alone=False)
     if any(problem.is_error for problem in problems):
         raise CliError(Exit.INVALID, *problems)
     show(problems)
-    return result.policies
+    return result
 
 
 def _scoped(policy: "Policy", suffix: str, path: str) -> "Policy":
     """The policy for that one cgroup, under a name no other policy has."""
     from policy.model.types import CgroupScope
 
-    name = f"{policy.name[: NAME_MAX - len(suffix) - 1]}-{suffix}"
-    return dataclasses.replace(policy, name=name, scope=(CgroupScope(_literal(path)),))
+    return dataclasses.replace(policy, name=_suffixed(policy.name, suffix), scope=(CgroupScope(_literal(path)),))
+
+
+def _renamed(waiver: "Waiver", suffix: str) -> "Waiver":
+    """The waiver for that policy."""
+    return dataclasses.replace(waiver, name=_suffixed(waiver.name, suffix), policy=_suffixed(waiver.policy, suffix))
+
+
+def _suffixed(name: str, suffix: str) -> str:
+    return f"{name[: NAME_MAX - len(suffix) - 1]}-{suffix}"
 
 
 def _literal(path: str) -> str:
@@ -77,12 +87,15 @@ def _literal(path: str) -> str:
 
 
 @contextmanager
-def _pushed(stub: "agent_pb2_grpc.AgentServiceStub", file: str, policies: "Sequence[Policy]") -> Iterator[None]:
+def _pushed(
+    stub: "agent_pb2_grpc.AgentServiceStub", file: str, policies: "Sequence[Policy]", waivers: "Sequence[Waiver]"
+) -> Iterator[None]:
     from ringfence.v1 import agent_pb2, policy_pb2
 
     from policy import language
 
-    documents = [policy_pb2.PolicyDocument(file=name_of(file), yaml=language.dump(policy)) for policy in policies]
+    texts = [*map(language.dump, policies), *map(language.dump, waivers)]
+    documents = [policy_pb2.PolicyDocument(file=name_of(file), yaml=text) for text in texts]
     try:
         refuse_on_errors(stub.Push(agent_pb2.PushRequest(documents=documents), timeout=300))
         yield

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from ringfence.v1 import agent_pb2, policy_pb2
@@ -10,6 +11,12 @@ from agent.cli.durations import left
 from tests.unit.cli.conftest import Agentctl
 from tests.unit.cli.node import NotFound, Running, waiver
 
+WAIVER = """\
+apiVersion: ringfence.dev/v1
+kind: Waiver
+metadata: {name: backup}
+spec: {policy: web, rule: some-rule, reason: nightly, owner: ops, expires: 2027-01-31}
+"""
 HOSTILE = "because\n\x1b[2Jof \u202ethat"
 
 
@@ -63,7 +70,7 @@ def test_delete_names_waivers_alone(agentctl: Agentctl, node: Running) -> None:
 
 @pytest.mark.parametrize(("code", "status"), [("waiver-left", 4), ("unknown-policy", 4), ("unknown-rule", 3)])
 def test_a_push_that_a_waiver_stops(
-    agentctl: Agentctl, node: Running, policy_file: object, code: str, status: int
+    agentctl: Agentctl, node: Running, policy_file: Path, code: str, status: int
 ) -> None:
     """What is live on the node stands against it: no. What is wrong in the text: invalid."""
     found = policy_pb2.Diagnostic(severity=policy_pb2.Diagnostic.SEVERITY_ERROR, code=code, message="m")
@@ -72,10 +79,36 @@ def test_a_push_that_a_waiver_stops(
     assert agentctl("policy", "push", policy_file, "--socket", node.path).code == status
 
 
-def test_push_tells_the_waivers_it_made_live(agentctl: Agentctl, node: Running, policy_file: object) -> None:
+def test_push_tells_the_waivers_it_made_live(agentctl: Agentctl, node: Running, policy_file: Path) -> None:
     """A push of waivers alone says nothing of policies."""
     node.node.answers["push"] = agent_pb2.PushResponse(generation=2, waivers=[waiver("a"), waiver("b")])
     ran = agentctl("policy", "push", policy_file, "--socket", node.path)
 
     assert "waivers           a, b\n" in ran.out
     assert "policies" not in ran.out
+
+
+@pytest.mark.parametrize(("rule", "code"), [("secrets", 0), ("secret", 3), ("default:exec", 3)])
+def test_validate_compares_waivers_with_the_policies_beside_them(
+    agentctl: Agentctl, policy_file: Path, rule: str, code: int
+) -> None:
+    """A waiver of a rule that its policy has not, or of a default without a selector, is invalid where both are."""
+    file = policy_file.with_name("waiver.yaml")
+    file.write_text(WAIVER.replace("some-rule", rule))
+    ran = agentctl("policy", "validate", file, policy_file, "-o", "json")
+
+    assert ran.code == code
+    assert json.loads(ran.out)["valid"] == (code == 0)
+    if rule == "secret":
+        assert "did you mean `secrets`?" in ran.err
+
+
+def test_a_waiver_alone_is_valid(agentctl: Agentctl, tmp_path: Path) -> None:
+    """Its policy is on some node, so nobody here can say that it fits nothing."""
+    file = tmp_path / "waiver.yaml"
+    file.write_text(WAIVER)
+    ran = agentctl("policy", "validate", file)
+
+    assert ran.code == 0
+    assert ran.out.splitlines()[1].split()[:3] == ["backup", "web", "some-rule"]
+    assert agentctl("run", "-p", file, "--", "true").code == 3

@@ -41,7 +41,7 @@ class Comb:
         states = len(automaton.labels)
         needed = states + len(automaton.edge_targets)
         if self._used + needed > AUTOMATON_ENTRIES - REACH:
-            raise _full(self._used + needed)
+            raise full(self._used + needed)
         places = np.zeros(states, np.int64)
         for shape, members in _shapes(automaton):
             places[members] = self._place(shape, len(members))
@@ -50,9 +50,8 @@ class Comb:
         return int(places[automaton.start])
 
     def entries(self) -> NDArray[np.uint32]:
-        """The array up to what any state reaches; shape (entries, 2)."""
-        end = min(self.end + REACH, AUTOMATON_ENTRIES)
-        return np.stack((self._next[:end], self._check[:end]), axis=1)
+        """The array up to the last used entry; shape (entries, 2). States reach up to `REACH` entries further."""
+        return np.stack((self._next[: self.end], self._check[: self.end]), axis=1)
 
     def _place(self, shape: tuple[int, ...], count: int) -> NDArray[np.int64]:
         """The lowest places at which `count` states of a shape fit beside each other."""
@@ -61,7 +60,7 @@ class Comb:
         last = AUTOMATON_ENTRIES - REACH
         while len(chosen) < count:
             if begin >= last:
-                raise _full(AUTOMATON_ENTRIES)
+                raise full(AUTOMATON_ENTRIES)
             end = min(begin + span, last)
             begin = self._take(shape, begin, end, count, chosen)
         while self._begin < last and not self._free[self._begin]:
@@ -117,7 +116,8 @@ def _shapes(automaton: Minimal) -> Sequence[tuple[tuple[int, ...], list[int]]]:
     return sorted(groups.items(), key=lambda group: (-len(group[0]), group[0]))
 
 
-def _full(found: int) -> CompileError:
+def full(found: int) -> CompileError:
+    """The automaton has no room for so many entries."""
     return CompileError(
         f"the paths of all policies need {found:,} entries of the automaton; the limit is {AUTOMATON_ENTRIES:,}",
         hint="join paths of one directory into `DIR/**`, or apply fewer policies to this node",

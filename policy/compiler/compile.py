@@ -9,36 +9,71 @@ from collections.abc import Sequence
 
 from policy.compiler.comb import Comb
 from policy.compiler.limits import CompileError
+from policy.compiler.linking import link
 from policy.compiler.profile import ProfileCompiler
-from policy.compiler.ruleset import ProfileTable, RuleReference, Ruleset
+from policy.compiler.ruleset import RuleReference, Ruleset
+from policy.compiler.units import Cache, Unit, key
 from policy.compiler.words import Words
 from policy.model.types import Class, Policy
 
 
-def compile_profiles(profiles: Sequence[Sequence[Policy]], architecture: str = "x86_64") -> Ruleset:
+def compile_profiles(
+    profiles: Sequence[Sequence[Policy]], architecture: str = "x86_64", cache: Cache | None = None
+) -> Ruleset:
     """
     The ruleset of a node.
 
     Args:
         profiles: The policies that apply together, one sequence a profile; their order within it does not matter.
         architecture: Whose system call numbers are meant: one of `policy.model.syscalls.ARCHITECTURES`.
+        cache: Where units are kept, so that only profiles whose policies are new are compiled.
 
     Raises:
         CompileError: A limit is passed, or a user or group is still a name.
     """
     ordered = [tuple(sorted(profile, key=lambda policy: policy.name)) for profile in profiles]
     rules = _rules(ordered)
-    numbers = {(rule.policy, rule.rule): number for number, rule in enumerate(rules)}
+    places: dict[str, int] = {}
+    for number, rule in enumerate(rules):
+        places.setdefault(rule.policy, number)
+    digests: dict[int, bytes] = {}
+    units = (_unit(policies, architecture, cache, digests) for policies in ordered)
+    return link(list(units), places, rules)
+
+
+def _unit(policies: Sequence[Policy], architecture: str, cache: Cache | None, digests: dict[int, bytes]) -> Unit:
+    """The profile's unit from the cache, or compiled and put there."""
+    if cache is None:
+        return compile_unit(policies, architecture)
+    name = key(policies, architecture, digests)
+    data = cache.get(name)
+    unit = None if data is None else Unit.from_bytes(data)
+    if unit is None:
+        unit = compile_unit(policies, architecture)
+        cache.put(name, unit.to_bytes())
+    return unit
+
+
+def compile_unit(policies: Sequence[Policy], architecture: str) -> Unit:
+    """
+    One profile; its policies are sorted by name.
+
+    Raises:
+        CompileError: A limit is passed.
+    """
+    references = [reference for policy in policies for reference in _references(policy)]
+    numbers = {(one.policy, one.rule): number for number, one in enumerate(references)}
     words, comb = Words(), Comb()
-    tables: list[ProfileTable] = []
-    addresses: list[tuple[int, int, bytes, int]] = []
-    given: list[tuple[int, int, int, int]] = []
-    for number, policies in enumerate(ordered):
-        table, peers, accounts = ProfileCompiler(policies, numbers, words, architecture).compile(comb)
-        tables.append(table)
-        addresses += [(number, *entry) for entry in (peers.addresses if peers else ())]
-        given += [(number, *entry) for entry in accounts.classes]
-    return Ruleset(comb.entries(), words.array(), tuple(tables), tuple(addresses), tuple(given), rules)
+    table, peers, accounts = ProfileCompiler(policies, numbers, words, architecture).compile(comb)
+    return Unit(
+        automaton=comb.entries(),
+        words=words.array(),
+        kinds=words.kinds(),
+        tables=tuple(words.tables),
+        table=table,
+        addresses=peers.addresses if peers else (),
+        numbers=accounts.classes,
+    )
 
 
 def _rules(profiles: Sequence[Sequence[Policy]]) -> tuple[RuleReference, ...]:

@@ -137,7 +137,7 @@ class Ruleset:
                 "format": FORMAT,
                 "automaton": self.automaton.astype("<u4").tobytes(),
                 "words": self.words.astype("<u4").tobytes(),
-                "profiles": [_packed(profile) for profile in self.profiles],
+                "profiles": [packed_table(profile) for profile in self.profiles],
                 "addresses": self.addresses,
                 "numbers": self.numbers,
                 "rules": [_members(RuleReference)(rule) for rule in self.rules],
@@ -161,7 +161,7 @@ class Ruleset:
         return Ruleset(
             automaton=np.frombuffer(found["automaton"], "<u4").reshape(-1, 2),
             words=np.frombuffer(found["words"], "<u4"),
-            profiles=tuple(_unpacked(profile) for profile in found["profiles"]),
+            profiles=tuple(unpacked_table(profile) for profile in found["profiles"]),
             addresses=found["addresses"],
             numbers=found["numbers"],
             rules=tuple(_reference(*rule) for rule in found["rules"]),
@@ -181,12 +181,14 @@ def _members(kind: type) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*(field.name for field in fields(kind)))
 
 
-def _packed(profile: ProfileTable) -> dict[str, Any]:
+def packed_table(profile: ProfileTable) -> dict[str, Any]:
+    """What `unpacked_table` reads, for msgpack."""
     members = {field.name: getattr(profile, field.name) for field in fields(ProfileTable)}
     return members | {"classes": [_members(ClassTable)(one) for one in profile.classes]}
 
 
-def _unpacked(members: dict[str, Any]) -> ProfileTable:
+def unpacked_table(members: dict[str, Any]) -> ProfileTable:
+    """The table that `packed_table` wrote."""
     return ProfileTable(**members | {"classes": tuple(ClassTable(*one) for one in members["classes"])})
 
 

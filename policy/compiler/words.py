@@ -23,8 +23,18 @@ class Kind(IntEnum):
     RULE = 2
 
 
+#: A run of plain numbers that is at least so long is worth sharing between profiles.
+_TABLE = 32
+
+
 class Words:
+    """
+    Attributes:
+        tables: (offset, length) of long runs of plain numbers, ascending; profiles can share them.
+    """
+
     def __init__(self) -> None:
+        self.tables: list[tuple[int, int]] = []
         self._parts: list[NDArray[np.uint32]] = [np.zeros(1, np.uint32)]
         self._kinds: list[bytes] = [b"\0"]
         self._length = 1
@@ -49,6 +59,8 @@ class Words:
         if self._length + len(part) > WORDS:
             raise full(self._length + len(part))
         offset = self._offsets[key] = self._length
+        if len(part) >= _TABLE and not any(kinds):
+            self.tables.append((offset, len(part)))
         self._parts.append(part)
         self._kinds.append(kinds)
         self._length += len(part)
@@ -75,6 +87,7 @@ class Words:
 
 
 def full(found: int) -> CompileError:
+    """There is no room for so many words."""
     return CompileError(
         f"the tables of all policies need {found:,} words; the limit is {WORDS:,}",
         hint="let rules share their subjects, or apply fewer policies to this node",

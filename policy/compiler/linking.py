@@ -7,6 +7,7 @@ Automata and tables of numbers that several units share stand there once.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -142,16 +143,13 @@ class _Moved:
         pieces = np.searchsorted(self._begins, offsets, side="right") - 1
         return (offsets + self._shifts[pieces]).astype(np.uint32)
 
-    def one(self, offset: int) -> int:
-        return int(self(np.array([offset], np.uint32))[0])
-
 
 def _moved(table: ProfileTable, base: int, moved: _Moved) -> ProfileTable:
-    changed: dict[str, object] = {name: getattr(table, name) and getattr(table, name) + base for name in STATES}
-    changed |= {name: moved.one(getattr(table, name)) for name in OFFSETS}
-    changed["classes"] = tuple(_moved_class(one, moved) for one in table.classes)
-    return replace(table, **changed)  # type: ignore[arg-type]
-
-
-def _moved_class(one: ClassTable, moved: _Moved) -> ClassTable:
-    return replace(one, cells=moved.one(one.cells), table=moved.one(one.table))
+    offsets = [getattr(table, name) for name in OFFSETS]
+    offsets += [offset for one in table.classes for offset in (one.cells, one.table)]
+    found = moved(np.array(offsets, np.uint32)).tolist()
+    classes = zip(table.classes, found[len(OFFSETS) :: 2], found[len(OFFSETS) + 1 :: 2], strict=True)
+    members: dict[str, Any] = dict(zip(OFFSETS, found, strict=False))
+    members |= {name: getattr(table, name) and getattr(table, name) + base for name in STATES}
+    members["classes"] = tuple(ClassTable(cells, one.labels, at, one.sizes) for one, cells, at in classes)
+    return replace(table, **members)

@@ -9,7 +9,6 @@ of all that they depend on.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -95,22 +94,18 @@ def key(policies: Sequence[Policy], architecture: str, known: dict[int, bytes]) 
     digest = hashlib.sha256(repr((FORMAT, architecture, len(policies))).encode())
     for policy in policies:
         if id(policy) not in known:
-            known[id(policy)] = hashlib.sha256(msgpack.packb(_plain(policy))).digest()
+            known[id(policy)] = hashlib.sha256(msgpack.packb(policy, default=_members)).digest()
         digest.update(known[id(policy)])
     return digest.hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    """A value of the model as lists and scalars; where it stands in a file does not matter."""
-    if isinstance(value, str | int | None):
-        return value
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    return [type(value).__name__, *[_plain(one) for one in _members(type(value))(value)]]
+def _members(value: Any) -> tuple[Any, ...]:
+    """A value of the model as msgpack takes it: its kind and its members, but for where it stands in a file."""
+    kind = type(value)
+    if kind not in _READERS:
+        _READERS[kind] = attrgetter("__class__.__name__", *(one.name for one in fields(kind) if one.name != "position"))
+    members: tuple[Any, ...] = _READERS[kind](value)
+    return members
 
 
-@cache
-def _members(kind: Any) -> Callable[[Any], tuple[Any, ...]]:
-    """Reads the members of a class of the model but for its position."""
-    names = [field.name for field in fields(kind) if field.name != "position"]
-    return attrgetter(*names) if len(names) > 1 else lambda value: tuple(getattr(value, name) for name in names)
+_READERS: dict[type, Callable[[Any], Any]] = {}

@@ -145,9 +145,9 @@ def test_every_member_of_a_profile_is_moved_or_is_a_number() -> None:
 def test_profiles_that_do_not_fit_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each may fit alone; what is refused is their sum, by the limit that it passes."""
     wanted: Sequence[Sequence[Policy]] = profiles()
-    for name in ("AUTOMATON_ENTRIES", "WORDS"):
+    for name, low in (("AUTOMATON_ENTRIES", 400), ("WORDS", 3000)):
         with monkeypatch.context() as patch:
-            patch.setattr(linking, name, 600)
+            patch.setattr(linking, name, low)
             with pytest.raises(CompileError) as caught:
                 compile_profiles(wanted)
         assert caught.value.limit == getattr(limits, name)

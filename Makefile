@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long check bench matrix setup clean
+.PHONY: help demo test test-long check fuzz bench matrix setup clean
 
 INSTALL := @packaging/install-dependencies
 
@@ -25,6 +25,10 @@ test-long: ## test, with more examples, faults injected and the whole kernel mat
 check: ## format, types, contracts, lints, tests that need no root: a minute
 	$(INSTALL) check
 	@tests/run --quick static unit property abi
+
+fuzz: ## language and compiler with random texts: FOR seconds, or a minute
+	$(INSTALL) check
+	@.venv/bin/python -m tests.property.fuzz_policies $(FOR)
 
 bench: ## the budgets of the design beside what is measured here
 	$(INSTALL) bench

@@ -62,6 +62,10 @@ class Tally:
         self.met += other.met
 
 
+#: The policies, the request, the decision of the reference, and that of the tables (or what was raised instead).
+Compared = tuple[tuple[Policy, ...], Request, Decision, Decision | str]
+
+
 class Disagreement(AssertionError):
     """Tables and reference decide differently; the text says where."""
 
@@ -82,9 +86,24 @@ def compare(pairs: int, seed: int = SEED, processes: int = 2) -> Tally:
 
 
 def compare_part(seed: str, pairs: int) -> Tally:
-    """The pairs of one part. Equal seeds make equal pairs."""
-    generator, tally = Generator(seed), Tally()
-    while tally.pairs < pairs:
+    """
+    The pairs of one part. Equal seeds make equal pairs.
+
+    Raises:
+        Disagreement: Two decisions differ; it is shown with the least that makes them differ.
+    """
+    tally = Tally()
+    for profile, request, expected, found in decisions(seed, pairs, tally):
+        if found != expected:
+            raise Disagreement(f"seed {seed}, pair {tally.pairs}: " + _explained(profile, request))
+        tally.add(request, expected)
+    return tally
+
+
+def decisions(seed: str, pairs: int, tally: Tally) -> Iterator[Compared]:
+    """At least so many pairs with the decisions of reference and tables; what is refused is counted in the tally."""
+    generator, count = Generator(seed), 0
+    while count < pairs:
         profiles = generator.profiles()
         asked = [generator.requests(profile, REQUESTS) for profile in profiles]
         ruleset = _compiled(profiles, seed)
@@ -93,11 +112,8 @@ def compare_part(seed: str, pairs: int) -> Tally:
             continue
         for number, (profile, requests) in enumerate(zip(profiles, asked, strict=True)):
             for request in requests:
-                expected = decide_by_reference(profile, request)
-                if _decided(ruleset, number, request) != expected:
-                    raise Disagreement(f"seed {seed}, pair {tally.pairs}: " + _explained(profile, request))
-                tally.add(request, expected)
-    return tally
+                yield profile, request, decide_by_reference(profile, request), _decided(ruleset, number, request)
+                count += 1
 
 
 def _compiled(profiles: Sequence[tuple[Policy, ...]], seed: str) -> Ruleset | None:

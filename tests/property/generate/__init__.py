@@ -3,10 +3,13 @@ Random policies and requests that meet often, of every class, hostile ones inclu
 """
 
 import random
+from pathlib import Path
 
-from policy.model.types import Policy, Request
+from policy.model.types import Policy, Request, Waiver
 from tests.property.generate.requests import Requests
 from tests.property.generate.rules import CLASSES, Rules
+
+ROOT = Path(__file__).parents[3]
 
 
 class Generator:
@@ -28,11 +31,11 @@ class Generator:
         asked = Requests(self._chance, profile)
         return [asked.request() for _ in range(count)]
 
-    def written(self, name: str) -> Policy:
-        """A policy that the language can write."""
-        rules = Rules(self._chance, written=True)
-        classes = self._chance.sample(CLASSES, 3)
-        return rules.policy(name, classes, rules.subjects())
+    def written(self, name: str) -> tuple[Policy, Waiver]:
+        """A policy and a waiver of it, to be printed. Some rules make no sense, which the language refuses."""
+        subjects = self._rules.subjects()
+        policy = self._rules.policy(name, self._chance.sample(CLASSES, 3), subjects)
+        return policy, self._rules.waiver(f"{name}-waiver", policy, subjects)
 
 
-__all__ = ["Generator"]
+__all__ = ["ROOT", "Generator"]

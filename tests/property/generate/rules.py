@@ -60,29 +60,24 @@ ACTIONS = [Action.ALLOW, Action.ALLOW, Action.AUDIT, Action.DENY, Action.KILL]
 
 
 class Rules:
-    """
-    Args:
-        written: Make nothing that the language cannot write: no rules from waivers.
-    """
-
-    def __init__(self, chance: random.Random, written: bool = False) -> None:
+    def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._names = Names(chance)
-        self._written = written
 
     def profile(self, names_: Sequence[str]) -> tuple[Policy, ...]:
         """Policies about the same few classes and subjects, under some of these names, in any order."""
         chosen = self._chance.sample(list(names_), min(len(names_), self._chance.choice([1, 1, 2, 3, 4])))
         classes = self._chance.sample(CLASSES, self._chance.choice([1, 2, 3, 5]))
         subjects = self.subjects()
-        return tuple(self.policy(name, classes, subjects) for name in chosen)
+        return tuple(self._waived(self.policy(name, classes, subjects), subjects) for name in chosen)
 
     def subjects(self) -> list[Subject]:
         return [self._subject() for _ in range(self._chance.choice([1, 2, 3]))]
 
     def policy(self, name: str, classes: Sequence[Class], subjects: Sequence[Subject]) -> Policy:
+        """One without waivers."""
         chosen = self._chance.choice
-        policy = Policy(
+        return Policy(
             name=name,
             scope=(HostScope(),),
             rules=tuple(self._rule(f"r{at}", classes, subjects) for at in range(chosen([0, 1, 2, 3, 5, 8]))),
@@ -91,9 +86,8 @@ class Rules:
             defaults=tuple((class_, self._default(class_)) for class_ in Class if chosen([0, class_ in classes])),
             labels=tuple({chosen(["a", "b"]): chosen(["", "x: y", "é\n", "5", "null"])}.items()),
             owner=chosen(["", "team: shop", "é@example"]),
-            tags=tuple(chosen([(), ("T1059.004",), ("null", "x y")])),
+            tags=chosen([(), ("T1059.004",), ("null", "a:b/c-1.d")]),
         )
-        return policy if self._written else self._waived(policy, subjects)
 
     def _default(self, class_: Class) -> Action:
         """Calls can be watched, but a default would watch every one."""
@@ -111,21 +105,18 @@ class Rules:
             severity=chosen(["low", "high"]),
             message=chosen(["", "no: #business", "\x1b[2J", '"quoted" \\', "line\nbreak\u2028"]),
             controls=chosen([(), (Control("nist", "5", "AC-6"),)]),
-            errno=self._errno(selector) if action is Action.DENY else Errno.EPERM,
-            tags=chosen([(), ("T1059.004",), ("yes", "- x")]),
+            errno=chosen([Errno.EPERM, *Errno]) if action is Action.DENY else Errno.EPERM,
+            tags=chosen([(), ("T1059.004",), ("yes", "0x1F", "1e9")]),
         )
-
-    def _errno(self, selector: Selector) -> Errno:
-        return self._chance.choice([Errno.EPERM, Errno.EACCES, *Errno])
 
     def _waived(self, policy: Policy, subjects: Sequence[Subject]) -> Policy:
         """Some rules and defaults are waived, and sometimes a rule that a waiver became."""
         for round_ in range(self._chance.choice([0, 0, 0, 1, 1, 2])):
-            made = [self._waiver(f"w{round_}{at}", policy, subjects) for at in range(self._chance.choice([1, 2]))]
+            made = [self.waiver(f"w{round_}{at}", policy, subjects) for at in range(self._chance.choice([1, 2]))]
             (policy,) = waivers.waive([policy], made)
         return policy
 
-    def _waiver(self, name: str, policy: Policy, subjects: Sequence[Subject]) -> Waiver:
+    def waiver(self, name: str, policy: Policy, subjects: Sequence[Subject]) -> Waiver:
         chosen = self._chance.choice
         rule = chosen(policy.rules) if policy.rules and chosen([0, 1, 1, 1]) else None
         class_ = rule.class_ if rule else chosen(list(Class))
@@ -136,8 +127,9 @@ class Rules:
             name=name,
             policy=policy.name,
             rule=rule.id if rule else f"default:{class_}",
-            reason="",
-            owner="",
+            reason=chosen(["migration", "no: #business", "\u2028\x1b[2J"]),
+            owner=chosen(["shop", "é <shop@example>"]),
+            ticket=chosen(["", "SHOP-1", "null"]),
             until=chosen(UNTIL),
             subject=chosen([None, None, *subjects]),
             selector=_creating(selector) if isinstance(selector, NetworkSelector) else selector,

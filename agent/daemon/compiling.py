@@ -16,10 +16,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, NoReturn
 
 from agent.daemon.ports import Contents, Document, NodeError, Parsed, ParsedWaiver, Problem
+from agent.daemon.unit_cache import UnitCache, code_digest
 from policy.compiler.ruleset import Ruleset
 from policy.model.types import Policy
 
@@ -47,15 +50,16 @@ class CompilerProcess:
         template: Its process id.
     """
 
-    def __init__(self) -> None:
-        """Fork the template. Call it before the first thread starts."""
+    def __init__(self, units: Path | None = None) -> None:
+        """Fork the template. Call it before the first thread starts. `units`: where compiled profiles are kept."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.template = os.fork()
         if self.template == 0:
             ours.close()
-            _template(theirs)
+            _template(theirs, units)
         theirs.close()
         self._control = ours
+        self._units = units
         self._lock = threading.Lock()
 
     def session(self) -> "Session":
@@ -97,7 +101,7 @@ class CompilerProcess:
         self._reap()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = [sys.executable, "-m", "agent.daemon.compiling"]
+            command = [sys.executable, "-m", "agent.daemon.compiling", *([str(self._units)] if self._units else [])]
             self.template = subprocess.Popen(command, stdin=theirs.fileno()).pid
 
 
@@ -132,11 +136,12 @@ class Session:
             raise NodeError(message, hint="the agent's log tells more") from error
 
 
-def _template(control: socket.socket) -> NoReturn:
+def _template(control: socket.socket, units: Path | None) -> NoReturn:
     """Fork a child for each descriptor that comes, until nobody can send any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
     _warm_up()
+    code = code_digest()
     gc.collect()
     gc.freeze()
     while True:
@@ -146,7 +151,7 @@ def _template(control: socket.socket) -> NoReturn:
         with suppress(OSError):  # no process left: the child's end closes, which is the answer
             if os.fork() == 0:
                 control.close()
-                _child(Connection(descriptors[0]))
+                _child(Connection(descriptors[0]), UnitCache(units, code) if units else None)
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -157,11 +162,11 @@ def _warm_up() -> None:
     compile_profiles([[one.policy for one in contents.policies]])
 
 
-def _child(connection: "Connection[Any, Any]") -> NoReturn:
+def _child(connection: "Connection[Any, Any]", units: UnitCache | None) -> NoReturn:
     """Answer calls until the other end closes."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    calls: dict[str, Callable[[Any], Any]] = {"parse": parse, "compile": compile_profiles}
+    calls: dict[str, Callable[[Any], Any]] = {"parse": parse, "compile": partial(compile_profiles, cache=units)}
     try:
         while True:
             name, argument = connection.recv()
@@ -205,12 +210,12 @@ def _problem(diagnostic: Any) -> Problem:
     )
 
 
-def compile_profiles(profiles: Sequence[Sequence[Policy]]) -> Ruleset | Problem:
-    """The ruleset of some profiles, or which limit they pass."""
+def compile_profiles(profiles: Sequence[Sequence[Policy]], cache: UnitCache | None = None) -> Ruleset | Problem:
+    """The ruleset of some profiles, or which limit they pass. `cache`: has those that were compiled before."""
     from policy import compiler
 
     try:
-        return compiler.compile_profiles(profiles)
+        return compiler.compile_profiles(profiles, cache=cache)
     except compiler.CompileError as error:
         return Problem(
             message=str(error),
@@ -220,7 +225,10 @@ def compile_profiles(profiles: Sequence[Sequence[Policy]]) -> Ruleset | Problem:
             found=str(error.found),
             required=f"at most {error.limit}",
         )
+    finally:
+        if cache:
+            cache.shrink()
 
 
 if __name__ == "__main__":
-    _template(socket.socket(fileno=0))
+    _template(socket.socket(fileno=0), Path(sys.argv[1]) if len(sys.argv) > 1 else None)

@@ -82,7 +82,7 @@ def _run(settings: Settings, _: argparse.Namespace) -> int:
     from agent.daemon.log import configure
 
     configure(settings.log_level)
-    compiler = CompilerProcess()  # forks: before anything starts a thread
+    compiler = CompilerProcess(settings.state / "units")  # forks: before anything starts a thread
 
     from agent.daemon.app import serve
     from agent.daemon.wiring import wire
@@ -100,7 +100,7 @@ def _early(settings: Settings, _: argparse.Namespace) -> int:
     from agent.daemon.wiring import wire
 
     configure(settings.log_level)
-    compiler = CompilerProcess()
+    compiler = CompilerProcess(settings.state / "units")
     try:
         wired = wire(settings, compiler, compile_programs=False)
     finally:

@@ -106,3 +106,25 @@ def test_policy_that_takes_too_long_is_a_problem(compiler: CompilerProcess, monk
 
     assert contents.policies == ()
     assert [problem.code for problem in contents.problems] == ["limit"]
+
+
+def test_profiles_are_compiled_once(tmp_path: Path, compiler: CompilerProcess) -> None:
+    """Another session, and another template, use what an earlier one compiled, and get the same bytes."""
+    keeping = CompilerProcess(tmp_path / "units")
+    answers = []
+    for _ in range(2):
+        session = keeping.session()
+        policies = session.parse([Document("web.yaml", GOOD)]).policies
+        answers.append(session.compile([[policies[0].policy]]))
+        session.close()
+        kept = {path.name: path.stat().st_ino for path in (tmp_path / "units").iterdir()}
+        os.kill(keeping.template, signal.SIGKILL)
+        os.waitpid(keeping.template, 0)
+    keeping.close()
+    session = compiler.session()
+    answers.append(session.compile([[policies[0].policy]]))
+    session.close()
+
+    assert len({answer.to_bytes() for answer in answers if not isinstance(answer, Problem)}) == 1
+    assert {path.name: path.stat().st_ino for path in (tmp_path / "units").iterdir()} == kept
+    assert len(kept) == 1

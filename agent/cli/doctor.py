@@ -18,13 +18,16 @@ def doctor(form: Format, socket: str) -> None:
     data = _from_agent(socket) if Path(socket).exists() else None
     if data is None:
         data = _look()
-    levels = [(level["class"], level["level"], level["why"], level["hint"]) for level in data["levels"]]
+    levels = [
+        (level["class"], ", ".join(level.get("operations", ())) or "all", level["level"], level["why"], level["hint"])
+        for level in data["levels"]
+    ]
     checks = [(check["name"], check["result"], check["found"], check["hint"]) for check in data["checks"]]
     emit(
         form,
         data,
         Table(("", ""), [("kernel", data["kernel"])]),
-        Table(("CLASS", "LEVEL", "WHY", "HINT"), levels, [STYLES.get(level[1], "") for level in levels]),
+        Table(("CLASS", "OPERATIONS", "LEVEL", "WHY", "HINT"), levels, [STYLES.get(one[2], "") for one in levels]),
         Table(("CHECK", "RESULT", "FOUND", "HINT"), checks, [STYLES.get(check[1], "") for check in checks]),
     )
     if any(check[1] == "fail" for check in checks):

@@ -9,8 +9,11 @@ from agent.cli.output import Format, Table, as_data, emit
 from agent.cli.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ringfence.v1 import agent_pb2
 
+LEVELS = ("enforced", "observed", "none")
 GATES = {
     "closed": "closed (enforcing)",
     "open": "OPEN: everything is allowed",
@@ -49,12 +52,27 @@ def _facts(state: "agent_pb2.StatusResponse") -> Table:
         ("generation", str(state.generation) if state.generation else "none (everything is allowed)"),
         ("gate", gate),
         ("policies", f"{state.policies} in {state.profiles} profiles on {state.scopes} cgroups"),
-        ("levels", ", ".join(f"{getattr(level, 'class')} {level.level}" for level in state.levels)),
+        *((name, ", ".join(classes)) for name, classes in _levels(state.levels).items()),
         ("collector", state.collector + (f" ({state.collector_detail})" if state.collector_detail else "")),
         ("running", f"{hours:.1f} h, {state.resident_bytes / (1 << 20):.0f} MiB"),
         *(("note", text) for text in state.notes),
     ]
     return Table(("", ""), rows, ["", "", "", "" if state.gate == "closed" else "red"])
+
+
+def _levels(levels: "Iterable[agent_pb2.ClassLevel]") -> dict[str, list[str]]:
+    """The classes of each level; one that has operations of several counts for its best, as part of it."""
+    best: dict[str, tuple[str, bool]] = {}
+    for level in levels:
+        name, partly = getattr(level, "class"), bool(level.operations)
+        if name not in best or LEVELS.index(level.level) < LEVELS.index(best[name][0]):
+            best[name] = (level.level, partly)
+    found: dict[str, list[str]] = {}
+    for level_name in LEVELS:
+        classes = [name + " (partly)" * partly for name, (level, partly) in best.items() if level == level_name]
+        if classes:
+            found["not enforced" if level_name == "none" else level_name] = classes
+    return found
 
 
 def _hops(state: "agent_pb2.StatusResponse") -> Table:

@@ -2,19 +2,15 @@
 
 import grp
 import pwd
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from agent.daemon.ports import ClassReach, Contents, Problem, Reach
+from agent.daemon.ports import Contents, Problem
 from policy.model.types import (
-    Action,
-    Class,
     ExecSelector,
     FileSelector,
     HostScope,
-    Level,
-    Mode,
     Policy,
     Position,
     Rule,
@@ -24,82 +20,6 @@ from policy.model.types import (
 
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/var/run")  # patterns mean their targets too
 _MAXIMUM_WARNINGS = 20
-
-
-def need(policy: Policy, action: Action) -> Reach:
-    """What a class must reach for one of its rules to do what it asks."""
-    if action is Action.ALLOW:
-        return Reach.NONE
-    if action is Action.AUDIT or policy.mode is Mode.PERMISSIVE:
-        return Reach.OBSERVED
-    return Reach.ENFORCED
-
-
-def reach(policy: Policy, reaches: Mapping[Class, ClassReach]) -> Iterator[Problem]:
-    """Errors for classes that this node cannot enforce, one a class; warnings where the policy accepts less."""
-    asks = [(class_, action, "") for class_, action in policy.defaults]
-    asks += [(rule.class_, rule.action, rule.id) for rule in policy.rules]
-    told: set[Class] = set()
-    for class_, action, rule in asks:
-        here = reaches.get(class_, ClassReach(Reach.NONE, "the agent knows no hook for it"))
-        needed = need(policy, action)
-        if class_ in told or _enough(here.reach, needed):
-            continue
-        told.add(class_)
-        yield _short(policy, class_, rule, here, needed)
-
-
-def blind(policy: Policy, reaches: Mapping[Class, ClassReach]) -> Iterator[Problem]:
-    """Errors for rules that ask what hooks without task storage cannot do: tell executables apart, or kill."""
-    for rule in policy.rules:
-        here = reaches.get(rule.class_)
-        if here is None or not here.blind:
-            continue
-        kills = rule.action is Action.KILL and policy.mode is Mode.ENFORCING
-        tells = rule.subject is not None and _tells_executables(rule.subject)
-        if kills or tells:
-            yield Problem(
-                message=f"cannot enforce policy `{policy.name}`, rule `{rule.id}`: BPF LSM is not active",
-                code="cannot-enforce",
-                hint="use `deny`" if kills else "leave `subject.exe` out, or use a kernel with BPF LSM",
-                position=rule.position,
-                policy=policy.name,
-                rule=rule.id,
-                found=here.why,
-                required="BPF LSM, to " + ("kill" if kills else "tell executables apart"),
-            )
-
-
-def _tells_executables(who: Subject) -> bool:
-    return any((who.exe, who.not_exe, who.parent, who.not_parent, who.ancestor, who.not_ancestor))
-
-
-def _enough(here: Reach, needed: Reach) -> bool:
-    order = (Reach.NONE, Reach.OBSERVED, Reach.ENFORCED)
-    return order.index(here) >= order.index(needed)
-
-
-def _short(policy: Policy, class_: Class, rule: str, here: ClassReach, needed: Reach) -> Problem:
-    accepted = needed is Reach.ENFORCED and here.reach is Reach.OBSERVED and policy.minimum_level is Level.OBSERVED
-    verb = "enforce" if needed is Reach.ENFORCED else "observe"
-    what = f"rule `{rule}`" if rule else "its default"
-    observable = needed is Reach.ENFORCED and here.reach is Reach.OBSERVED
-    hint = here.hint
-    if accepted:
-        message = f"policy `{policy.name}`: class `{class_}` is only recorded here, not blocked: {here.why}"
-        return Problem(message, "observed-only", "warning", hint=hint, policy=policy.name, rule=rule)
-    if observable:
-        also = "set `minimumLevel: observed` to record without blocking"
-        hint = f"{hint}, or {also}" if hint else also
-    return Problem(
-        message=f"cannot {verb} policy `{policy.name}`: {here.why}",
-        code="cannot-enforce",
-        hint=hint,
-        policy=policy.name,
-        rule=rule,
-        found=here.found or here.reach.value,
-        required=f"{here.required or needed.value} (class `{class_}`, {what})",
-    )
 
 
 def resolved(contents: Contents) -> tuple[Contents, list[Problem]]:

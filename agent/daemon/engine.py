@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.daemon import checks, hits, refusals, safety, waivers
+from agent.daemon import checks, enforceable, hits, refusals, safety, waivers
 from agent.daemon.live import LivePolicy, LiveWaiver, Order, Outcome, Snapshot
 from agent.daemon.ports import (
     CompileSession,
@@ -331,8 +331,7 @@ class Engine:
         resolved, problems = checks.resolved(contents)
         policies = [one.policy for one in resolved.policies]
         for policy in policies:
-            problems += checks.reach(policy, self._with.kernel.reaches())
-            problems += checks.blind(policy, self._with.kernel.reaches())
+            problems += enforceable.problems(policy, self._with.kernel.reaches())
             problems += checks.symlinks(policy)
         problems += refusals.duplicates(resolved)
         problems += waivers.too_late(resolved.waivers, self._with.unix_ns())

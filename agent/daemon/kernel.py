@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.daemon.log import log
-from agent.daemon.ports import ClassReach, Gate, Hook, Install, Live, NodeError, Reach
+from agent.daemon.ports import ClassReach, Gate, Hook, Install, Live, NodeError, Reaches
+from agent.daemon.reaches import lsm_reach, lsm_refused, reaches_of
 from agent.events.account import RingTotals
-from agent.host.facts import LSM_FILE, HostFacts
+from agent.host.facts import HostFacts
+from agent.kernel.coverage import Reach
 from agent.kernel.enforcer import Enforcer, NoGenerationError
 from agent.kernel.gate import FOREVER
 from agent.kernel.install import GenerationError
@@ -25,7 +27,6 @@ from agent.kernel.pins import PinError, Pins
 from agent.kernel.programs_file import ProgramsFile, ProgramsFileError
 from agent.kernel.syscall import BpfError
 from agent.kernel.tables import RulesetLimitError
-from policy.model.types import Class
 
 _FOREIGN = (
     BpfError,
@@ -86,7 +87,7 @@ def open_kernel(
         except NodeError as error:
             if mode == "lsm" or _lsm_pinned(place.pins):
                 raise
-            why = _refused(error)
+            why = lsm_refused(error)
             log().warning("lsm_refused", error=str(error))
     return EnforcerKernel(_open(programs, place, "cgroup"), why, facts)
 
@@ -102,49 +103,13 @@ def _lsm_pinned(pins: Path) -> bool:
         return any(name.endswith("-lsm") for name in Pins(pins).sets())
 
 
-def lsm_reach(facts: HostFacts) -> ClassReach:
-    """Whether BPF LSM is active, as far as the machine's facts tell; a list that cannot be read does not say no."""
-    if facts.lsms is None or "bpf" in facts.lsms:
-        return ClassReach(Reach.ENFORCED, "BPF LSM")
-    return ClassReach(
-        Reach.NONE,
-        "BPF LSM is not active",
-        found=f"{','.join(facts.lsms)}  ({LSM_FILE})",
-        required="bpf",
-        hint="add `bpf` to the kernel's `lsm=` list",
-    )
-
-
-def _refused(error: NodeError) -> ClassReach:
-    first = str(error).splitlines()[0]
-    return ClassReach(
-        Reach.NONE,
-        "this kernel refuses BPF LSM programs",
-        found=first,
-        required="BPF LSM programs load and attach",
-        hint="`agentctl doctor` tells more",
-    )
-
-
-def reaches_of(mode: str, lsm: ClassReach) -> Mapping[Class, ClassReach]:
-    """What each class reaches in a mode."""
-    observed = ClassReach(
-        Reach.OBSERVED, "system calls are observed, never refused", required="nothing: use `action: audit`"
-    )
-    if mode == "lsm":
-        enforced = ClassReach(Reach.ENFORCED, "BPF LSM")
-        return {Class.FILE: enforced, Class.EXEC: enforced, Class.NETWORK: enforced, Class.SYSCALL: observed}
-    network = ClassReach(Reach.ENFORCED, "cgroup hooks (connect, sendmsg)", blind=True)
-    return {Class.FILE: lsm, Class.EXEC: lsm, Class.NETWORK: network, Class.SYSCALL: observed}
-
-
 class EnforcerKernel:
     """`ports.Kernel` over an Enforcer."""
 
     def __init__(self, enforcer: Enforcer, lsm: ClassReach, facts: HostFacts) -> None:
         self._enforcer = enforcer
         self._facts = facts
-        self._reaches = reaches_of(enforcer.mode, lsm)
+        self._reaches = reaches_of(enforcer.mode, lsm, enforcer.absent)
         with _translated():
             self.adopted = enforcer.adopted or bool(enforcer.generations())
 
@@ -152,7 +117,7 @@ class EnforcerKernel:
     def mode(self) -> str:
         return self._enforcer.mode
 
-    def reaches(self) -> Mapping[Class, ClassReach]:
+    def reaches(self) -> Reaches:
         return self._reaches
 
     def live(self) -> Live:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from ringfence.v1 import agent_pb2, policy_pb2
 
 from agent.daemon import hits, waivers
-from agent.daemon.checks import need
+from agent.daemon.enforceable import level, reached
 from agent.daemon.live import LivePolicy, LiveWaiver, Snapshot
-from agent.daemon.ports import ClassReach, Problem, Reach
+from agent.daemon.ports import ClassReach, Problem, Reaches
+from agent.daemon.reaches import grouped
 from agent.events.printable import printable
-from policy.model.types import Action, Class, Policy
+from policy.model.types import Class, Policy
 from policy.model.waivers import name_of
 
 CGROUPS_SHOWN = 100
@@ -38,27 +39,18 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def level(policy: Policy, class_: Class, action: Action, reaches: Mapping[Class, ClassReach]) -> str:
-    """What becomes of one rule here: "enforced" where it does all it asks for, else "observed"."""
-    here = reaches.get(class_, ClassReach(Reach.NONE))
-    blocks = need(policy, action) is not Reach.OBSERVED
-    return "enforced" if here.reach is Reach.ENFORCED and blocks else "observed"
-
-
-def rules(
-    policy: Policy, counts: Mapping[str, int], reaches: Mapping[Class, ClassReach]
-) -> list[policy_pb2.RuleSummary]:
+def rules(policy: Policy, counts: Mapping[str, int], reaches: Reaches) -> list[policy_pb2.RuleSummary]:
     """The rules of a policy in their order, those made from waivers too, then its defaults."""
     found = []
     for rule in policy.rules:
         one = policy_pb2.RuleSummary(id=rule.id, action=rule.action.value, severity=rule.severity)
-        one.level = level(policy, rule.class_, rule.action, reaches)
+        one.level = level(policy, rule.class_, rule.selector.operations, rule.action, reaches)
         found.append(_classed(one, rule.class_, counts))
     for class_ in Class:
         name, action = f"default:{class_}", policy.default(class_)
         if class_ in dict(policy.defaults) or counts.get(name):
             one = policy_pb2.RuleSummary(id=name, action=action.value, is_default=True)
-            one.level = level(policy, class_, action, reaches)
+            one.level = level(policy, class_, reached(class_), action, reaches)
             found.append(_classed(one, class_, counts))
     return found
 
@@ -74,7 +66,7 @@ def summary(
     waived: Policy,
     snapshot: Snapshot,
     counts: hits.Hits,
-    reaches: Mapping[Class, ClassReach],
+    reaches: Reaches,
     *,
     text: bool,
 ) -> policy_pb2.PolicySummary:
@@ -120,12 +112,15 @@ def waiver(live: LiveWaiver, now_ns: int, *, text: bool) -> policy_pb2.WaiverSum
     )
 
 
-def class_levels(reaches: Mapping[Class, ClassReach]) -> list[agent_pb2.ClassLevel]:
+def class_levels(reaches: Reaches) -> list[agent_pb2.ClassLevel]:
+    """Each class; operations that reach something else than the others of theirs apart."""
     found = []
-    for class_, here in reaches.items():
-        one = agent_pb2.ClassLevel(level=here.reach.value, why=_why(here), hint=here.hint)
-        setattr(one, "class", class_.value)
-        found.append(one)
+    for class_, groups in grouped(reaches).items():
+        for names, here in groups:
+            operations = names if len(groups) > 1 else ()
+            one = agent_pb2.ClassLevel(level=here.reach.value, why=_why(here), hint=here.hint, operations=operations)
+            setattr(one, "class", class_.value)
+            found.append(one)
     return found
 
 

@@ -5,15 +5,15 @@ The real ones are wired in `agent.daemon.app`; tests put fakes in their place.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.kernel.coverage import Part, Question, Reach
 from policy.compiler.ruleset import Ruleset
-from policy.model.types import Class, Policy, Position, Waiver
+from policy.model.types import Policy, Position, Waiver
 
 
 class NodeError(Exception):
@@ -32,22 +32,16 @@ class NodeError(Exception):
         self.hint = hint
 
 
-class Reach(StrEnum):
-    """What this machine can do for a class."""
-
-    ENFORCED = "enforced"
-    OBSERVED = "observed"
-    NONE = "none"
-
-
 @dataclass(frozen=True, slots=True)
 class ClassReach:
     """
+    What this machine can do for an operation of a class.
+
     Attributes:
         why: In words, e.g. "BPF LSM is not active".
         found, required: The facts behind it.
         hint: What would raise it.
-        blind: Enforced by hooks that know no executable and can send no signal.
+        lacks: Parts of rules that the hooks cannot tell or do, each with why.
     """
 
     reach: Reach
@@ -55,7 +49,11 @@ class ClassReach:
     found: str = ""
     required: str = ""
     hint: str = ""
-    blind: bool = False
+    lacks: Mapping[Part, str] = field(default_factory=dict)
+
+
+#: By class and operation; every one there is.
+Reaches = Mapping[Question, ClassReach]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ class Kernel(Protocol):
         """Whether pins of an earlier agent were found and taken over."""
         ...
 
-    def reaches(self) -> Mapping[Class, ClassReach]: ...
+    def reaches(self) -> Reaches: ...
 
     def live(self) -> Live: ...
 

@@ -6,11 +6,11 @@ That a waiver ends is the kernel's business; here expired ones are left out of w
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from agent.daemon import checks
+from agent.daemon import checks, enforceable
 from agent.daemon.live import LivePolicy, LiveWaiver
-from agent.daemon.ports import ClassReach, ParsedWaiver, Problem
+from agent.daemon.ports import ParsedWaiver, Problem, Reaches
 from agent.daemon.store import Pushed
-from policy.model.types import Class, Policy, Waiver
+from policy.model.types import Policy, Waiver
 from policy.model.waivers import PREFIX, WaiverProblem, problems, waive
 
 
@@ -110,15 +110,13 @@ def _problem(waiver: Waiver, message: str, code: str, hint: str, severity: str =
     return Problem(message, code, severity, waiver.position, hint, waiver.policy, waiver.rule)
 
 
-def checked(
-    policies: Iterable[Policy], pushed: Sequence[ParsedWaiver], reaches: Mapping[Class, ClassReach]
-) -> list[Problem]:
+def checked(policies: Iterable[Policy], pushed: Sequence[ParsedWaiver], reaches: Reaches) -> list[Problem]:
     """What this node has to say about the rules that pushed waivers have become in `policies`."""
     made = {PREFIX + one.waiver.name for one in pushed}
     waived = {one.waiver.policy for one in pushed}
     found: list[Problem] = []
     for policy in policies:
         if policy.name in waived:
-            found += [one for one in checks.blind(policy, reaches) if one.rule in made]
+            found += [one for one in enforceable.parts(policy, reaches) if one.rule in made]
             found += [one for one in checks.symlinks(policy) if one.rule in made]
     return found

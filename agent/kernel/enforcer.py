@@ -67,6 +67,8 @@ class Enforcer:
         self._processors, self._set = possible_processors(), set_name(file, mode)
         self._lock, self._closed = threading.RLock(), False
         self._programs = tuple(program for program in file.programs if mode in program.modes)
+        #: Programs of the manifest whose hook this kernel lacks.
+        self.absent = file.absent
         self._attached = attach.attach(bpf, pins, self._set, file, self._programs, self._processors)
         shapes = {shape.name: shape for shape in file.maps}
         self._slots = Slots(bpf, self._attached.maps)

@@ -22,9 +22,10 @@ from agent.daemon.ports import (
     Parsed,
     ParsedWaiver,
     Problem,
-    Reach,
+    Reaches,
 )
 from agent.daemon.store import Store
+from agent.kernel.coverage import QUESTIONS, Reach
 from agent.workloads.follow import Follower
 from policy.compiler.ruleset import RuleReference, Ruleset
 from policy.model.types import Action, CgroupScope, Class, Decision, Effect, FileSelector, Policy, Rule, Scope, Waiver
@@ -68,8 +69,8 @@ class FakeKernel:
             raise NodeError(f"{name} failed", found="EPERM", required="root")
         self.log.append(" ".join(map(str, (name, *what))))
 
-    def reaches(self) -> Mapping[Class, ClassReach]:
-        return self.classes
+    def reaches(self) -> Reaches:
+        return {(class_, name): self.classes[class_] for class_, name in QUESTIONS}
 
     def live(self) -> Live:
         reverts_at, fallback = self.leases.get(self.current, (0, 0))

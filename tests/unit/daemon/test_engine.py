@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.daemon.ports import ClassReach, Reach
+from agent.daemon.ports import ClassReach
 from agent.daemon.store import StoreError
+from agent.kernel.coverage import Reach
 from policy.model.types import Action, Class, HostScope, Level, Mode, UnitScope
 from tests.unit.daemon.fakes import FakeKernel, World, policy
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.daemon.ports import ClassReach, Problem, Reach
+from agent.daemon.ports import ClassReach, Problem
+from agent.kernel.coverage import Part, Reach
 from policy.language import load
 from policy.model.types import CapabilitySelector, Class, Subject, Waiver
 from policy.model.waivers import PREFIX
@@ -186,7 +187,9 @@ def test_new_combinations_of_policies_keep_their_waivers(world: World) -> None:
 
 def test_what_the_node_cannot_do_in_a_rule_it_cannot_do_in_a_waiver(world: World) -> None:
     """Hooks that know no executable cannot tell who is waived: refused, as the rule would be."""
-    world.kernel.classes[Class.FILE] = ClassReach(Reach.ENFORCED, "cgroup hooks", blind=True)
+    world.kernel.classes[Class.FILE] = ClassReach(
+        Reach.ENFORCED, "cgroup hooks", lacks={Part.EXE: "BPF LSM is not active"}
+    )
     world.push("a")
 
     assert codes(world.push("by exe").problems) == [("error", "cannot-enforce")]

@@ -8,6 +8,7 @@ import pytest
 
 from agent.daemon.durations import seconds
 from agent.daemon.main import run
+from policy.model.types import Class
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_doctor_speaks_the_protocols_names(config: str, capsys: pytest.CaptureFi
     data = json.loads(capsys.readouterr().out)
 
     assert os.uname().release == data["kernel"]
-    assert {"file", "exec", "network", "syscall"} == {level["class"] for level in data["levels"]}
+    assert set(Class) == {level["class"] for level in data["levels"]}
     assert {"name", "result", "found", "hint"} == data["checks"][0].keys()
 
 

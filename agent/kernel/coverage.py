@@ -1,0 +1,126 @@
+"""
+What the programs in the kernel decide: one table, from program to class and operation.
+
+The check of a push, `doctor` and the reference of the language read it. A new hook adds its line here, and what it
+decides is accepted; a test compares the table with the manifest of programs.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal
+
+from policy.model.types import OPERATIONS, Class
+
+Mode = Literal["lsm", "cgroup"]
+#: One thing that can be attempted.
+Question = tuple[Class, str]
+
+#: Every one there is, in the order of the model.
+QUESTIONS: tuple[Question, ...] = tuple((class_, name) for class_ in Class for name in OPERATIONS[class_])
+
+
+class Reach(StrEnum):
+    """What this machine can do for a class or an operation."""
+
+    ENFORCED = "enforced"
+    OBSERVED = "observed"
+    NONE = "none"
+
+
+class Part(StrEnum):
+    """A part of a rule that not every program can tell, or do."""
+
+    EXE = "subject.exe"
+    PARENT = "subject.parent"
+    ANCESTOR = "subject.ancestor"
+    TYPES = "file.types"
+    UNIX = "network.unix"
+    ERRNO = "errno"
+    KILL = "action: kill"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    What one program decides.
+
+    Attributes:
+        modes: Those it is attached in.
+        lacks: Parts of rules that it cannot tell or do.
+        reach: OBSERVED: it cannot refuse.
+    """
+
+    program: str
+    modes: tuple[Mode, ...]
+    class_: Class
+    operations: tuple[str, ...]
+    lacks: frozenset[Part] = frozenset()
+    reach: Reach = Reach.ENFORCED
+
+
+_LSM: tuple[Mode, ...] = ("lsm",)
+_CGROUP: tuple[Mode, ...] = ("cgroup",)
+#: Hooks of cgroups know no task: no executable, no signal, and one answer, EPERM.
+_BLIND = frozenset({Part.EXE, Part.PARENT, Part.ANCESTOR, Part.UNIX, Part.ERRNO, Part.KILL})
+
+DECIDES: tuple[Line, ...] = (
+    Line("lsm_file_open", _LSM, Class.FILE, ("read", "write")),
+    Line("lsm_path_truncate", _LSM, Class.FILE, ("write",)),
+    Line("lsm_path_mknod", _LSM, Class.FILE, ("create",)),
+    Line("lsm_path_mkdir", _LSM, Class.FILE, ("create",)),
+    Line("lsm_path_symlink", _LSM, Class.FILE, ("create",)),
+    Line("lsm_bprm_check_security", _LSM, Class.EXEC, ("exec",)),
+    Line("lsm_socket_connect", _LSM, Class.NETWORK, ("connect",), frozenset({Part.UNIX})),
+    Line("lsm_socket_sendmsg", _LSM, Class.NETWORK, ("connect",), frozenset({Part.UNIX})),
+    Line("cgroup_connect4", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
+    Line("cgroup_connect6", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
+    Line("cgroup_sendmsg4", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
+    Line("cgroup_sendmsg6", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
+    Line("tp_sys_enter", _LSM, Class.SYSCALL, ("call",), reach=Reach.OBSERVED),
+    Line("tp_sys_enter", _CGROUP, Class.SYSCALL, ("call",), _BLIND - {Part.KILL}, Reach.OBSERVED),
+)
+
+#: Programs that decide nothing: they note what others decide by.
+FACTS: tuple[str, ...] = ("lsm_bprm_committed_creds", "lsm_task_alloc", "tp_cgroup_attach_task", "iter_task")
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """
+    Attributes:
+        programs: Those that decide it, in the order of the table; all that it has.
+        lacks: What one of them cannot tell or do.
+    """
+
+    reach: Reach
+    programs: tuple[str, ...] = ()
+    lacks: frozenset[Part] = frozenset()
+
+
+def coverage(mode: Mode, absent: Collection[str] = ()) -> Mapping[Question, Cover]:
+    """
+    What each operation of each class reaches in a mode, if the programs that belong to it are attached.
+
+    Args:
+        absent: Programs whose hook this kernel lacks.
+    """
+    return MappingProxyType({question: _cover(question, mode, absent) for question in QUESTIONS})
+
+
+def _cover(question: Question, mode: Mode, absent: Collection[str]) -> Cover:
+    class_, operation = question
+    lines = [
+        line
+        for line in DECIDES
+        if line.class_ is class_ and operation in line.operations and mode in line.modes and line.program not in absent
+    ]
+    if not lines:
+        return Cover(Reach.NONE)
+    enforced = all(line.reach is Reach.ENFORCED for line in lines)
+    return Cover(
+        reach=Reach.ENFORCED if enforced else Reach.OBSERVED,
+        programs=tuple(line.program for line in lines),
+        lacks=frozenset().union(*(line.lacks for line in lines)),
+    )

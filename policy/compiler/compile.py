@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from policy.compiler.comb import Comb
 from policy.compiler.limits import CompileError
 from policy.compiler.linking import link
-from policy.compiler.profile import ProfileCompiler
+from policy.compiler.profile import compile_profile
 from policy.compiler.ruleset import RuleReference, Ruleset
 from policy.compiler.units import Cache, Unit, key
 from policy.compiler.words import Words
@@ -64,15 +64,15 @@ def compile_unit(policies: Sequence[Policy], architecture: str) -> Unit:
     references = [reference for policy in policies for reference in _references(policy)]
     numbers = {(one.policy, one.rule): number for number, one in enumerate(references)}
     words, comb = Words(), Comb()
-    table, peers, accounts = ProfileCompiler(policies, numbers, words, architecture).compile(comb)
+    compiled = compile_profile(policies, numbers, words, comb, architecture)
     return Unit(
         automaton=comb.entries(),
         words=words.array(),
         kinds=words.kinds(),
         tables=tuple(words.tables),
-        table=table,
-        addresses=peers.addresses if peers else (),
-        numbers=accounts.classes,
+        table=compiled.table,
+        addresses=compiled.addresses,
+        numbers=compiled.numbers,
     )
 
 

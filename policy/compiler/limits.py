@@ -20,8 +20,20 @@ CORE_STEPS = 8_000_000
 PAIRS = 1 << 16
 #: Comparisons of pairs (anchored × floating signatures × places that tell rules apart).
 PAIR_STEPS = 1 << 31
-#: Labels of network peers before merging: address classes × port classes × protocol classes.
-PEERS = 1 << 19
+#: Kinds of objects of one class before merging: classes of one part × classes of the next …
+COMBINATIONS = 1 << 19
+#: Kinds of subjects before merging: classes of executables × classes of parents × different subjects.
+DOMAINS = 1 << 26
+#: Different lists of ancestors in one profile.
+ANCESTORS = 64
+#: Tests and operations of one request together.
+DECISION_STEPS = 128
+#: Operations that one request asks for at most.
+OPERATIONS_AT_ONCE = 4
+#: End of a waiver, in Unix seconds; the kernel holds 32 bits.
+UNTIL_MAX = (1 << 32) - 1
+#: Parts of one decision's diagram while it is being made.
+DECISION_NODES = 1 << 14
 
 
 class CompileError(Exception):

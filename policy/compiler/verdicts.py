@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from policy.compiler.limits import ALSO_MAX, CompileError
-from policy.compiler.truth import MAYBE, NO
-from policy.model.types import Action, Class, Effect, FailMode, Mode, Policy
+from policy.compiler.truth import MAYBE
+from policy.model.types import Action, Class, Effect, Errno, FailMode, Mode, Policy, Rule
 
 _ENFORCED = {Action.ALLOW: Effect.ALLOW, Action.AUDIT: Effect.AUDIT, Action.DENY: Effect.DENY, Action.KILL: Effect.KILL}
 
@@ -20,12 +20,14 @@ class Verdict:
     Attributes:
         rule: Number of the rule that decided.
         also: Numbers of other policies' rules that would have denied.
+        errno: What a refusal answers.
     """
 
     effect: Effect
     error: bool
     rule: int
     also: tuple[int, ...]
+    errno: Errno
 
 
 def rank(effect: Effect, error: bool) -> int:
@@ -40,12 +42,13 @@ def rank(effect: Effect, error: bool) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What one policy says: its place in the profile, effect, error and rule."""
+    """What one policy says: its place in the profile, effect, error, rule and errno."""
 
     policy: int
     effect: Effect
     error: bool
     rule: int
+    errno: Errno = Errno.EPERM
 
     @property
     def order(self) -> tuple[int, int]:
@@ -57,28 +60,33 @@ class Judge:
     Decides for one class of one profile.
 
     Args:
+        rules: (place of the policy, rule) of every rule of the class, policies in order, rules as written.
         numbers: Number of each (policy, rule id).
+        defaults: Of each policy.
     """
 
-    def __init__(self, policies: Sequence[Policy], class_: Class, numbers: Mapping[tuple[str, str], int]) -> None:
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        class_: Class,
+        rules: Sequence[tuple[int, Rule]],
+        numbers: Mapping[tuple[str, str], int],
+        defaults: Sequence[Action],
+    ) -> None:
         self._policies = policies
-        self._numbers = numbers
-        #: (place of the policy, rule) of every rule of the class, policies in order, rules as written.
-        self.rules = [
-            (at, rule) for at, policy in enumerate(policies) for rule in policy.rules if rule.class_ is class_
-        ]
-        self.rule_numbers = [numbers[policies[at].name, rule.id] for at, rule in self.rules]
+        self._rules = rules
+        self._rule_numbers = [numbers[policies[at].name, rule.id] for at, rule in rules]
+        self._default_actions = defaults
         self._defaults = [
-            _Said(at, _effect(policy, policy.default(class_)), False, numbers[policy.name, f"default:{class_}"])
+            _Said(at, _effect(policy, defaults[at]), False, numbers[policy.name, f"default:{class_}"])
             for at, policy in enumerate(policies)
         ]
-        self._default_actions = [policy.default(class_) for policy in policies]
         self._by_strictness = sorted(self._defaults, key=lambda said: said.order)
         self._would_deny = [said for said in self._defaults if said.effect is Effect.WOULD_DENY]
 
     def decide(self, truths: Sequence[tuple[int, int]]) -> Verdict:
         """
-        The verdict, given (index in `rules`, MAYBE or YES) of the rules that may match, in order.
+        The verdict, given (index of the rule, MAYBE or YES) of the rules that may match, in order.
 
         Raises:
             CompileError: More would-denies come together than a decision can count.
@@ -93,15 +101,15 @@ class Judge:
         also = sorted((one for one in would if one.policy != winner.policy), key=lambda one: one.policy)
         if len(also) > ALSO_MAX:
             raise self._too_many(also)
-        return Verdict(winner.effect, winner.error, winner.rule, tuple(one.rule for one in also))
+        return Verdict(winner.effect, winner.error, winner.rule, tuple(one.rule for one in also), winner.errno)
 
     def _speak(self, truths: Sequence[tuple[int, int]]) -> Iterator[_Said]:
         """What each policy says that has a rule which may match."""
         at = 0
         while at < len(truths):
-            place = self.rules[truths[at][0]][0]
+            place = self._rules[truths[at][0]][0]
             end = at
-            while end < len(truths) and self.rules[truths[end][0]][0] == place:
+            while end < len(truths) and self._rules[truths[end][0]][0] == place:
                 end += 1
             yield self._one(place, truths[at:end])
             at = end
@@ -113,14 +121,17 @@ class Judge:
         """
         policy = self._policies[place]
         certain = next((index for index, truth in truths if truth != MAYBE), None)
-        action = self._default_actions[place] if certain is None else self.rules[certain][1].action
-        number = self._defaults[place].rule if certain is None else self.rule_numbers[certain]
+        action = self._default_actions[place] if certain is None else self._rules[certain][1].action
+        number = self._defaults[place].rule if certain is None else self._rule_numbers[certain]
         for index, truth in truths:
             if truth != MAYBE:
                 break
-            if self.rules[index][1].action is not action:
-                return _Said(place, _error_effect(policy), True, self.rule_numbers[truths[0][0]])
-        return _Said(place, _effect(policy, action), False, number)
+            if self._rules[index][1].action is not action:
+                return _Said(place, _error_effect(policy), True, self._rule_numbers[truths[0][0]])
+        effect = _effect(policy, action)
+        decided = certain is not None and effect is Effect.DENY
+        errno = self._rules[certain][1].errno if certain is not None and decided else Errno.EPERM
+        return _Said(place, effect, False, number, errno)
 
     def _too_many(self, also: Sequence[_Said]) -> CompileError:
         names = ", ".join(f"`{self._policies[one.policy].name}`" for one in also[: ALSO_MAX + 1])
@@ -141,16 +152,3 @@ def _effect(policy: Policy, action: Action) -> Effect:
 
 def _error_effect(policy: Policy) -> Effect:
     return _effect(policy, Action.DENY) if policy.fail_mode is FailMode.CLOSED else Effect.ALLOW
-
-
-def combine(objects: Sequence[tuple[int, int]], subjects: Sequence[int], who: Sequence[int]) -> list[tuple[int, int]]:
-    """
-    Truths of rules from those of their objects and subjects.
-
-    Args:
-        objects: (index of the rule, MAYBE or YES).
-        subjects: Index of each rule's subject, -1 for anyone.
-        who: Truth of each subject.
-    """
-    joined = ((index, min(truth, who[subjects[index]]) if subjects[index] >= 0 else truth) for index, truth in objects)
-    return [(index, truth) for index, truth in joined if truth != NO]

@@ -68,13 +68,8 @@ class Words:
 
     def verdict(self, verdict: Verdict) -> int:
         """The offset of a decision. Beside what the kernel needs, the top byte has the decision's rank."""
-        head = (
-            verdict.effect
-            | verdict.error << 4
-            | len(verdict.also) << 8
-            | 1 << 16
-            | rank(verdict.effect, verdict.error) << 24
-        )
+        top = rank(verdict.effect, verdict.error) << 24 | verdict.errno.number << 16
+        head = top | len(verdict.also) << 8 | verdict.error << 4 | verdict.effect
         kinds = bytes((Kind.NUMBER, *[Kind.RULE] * (1 + len(verdict.also))))
         return self.mixed((head, verdict.rule, *verdict.also), kinds)
 

@@ -1,0 +1,176 @@
+"""
+Rows of decisions, and decisions that depend on more than subject and object: on ancestors, and on the time.
+
+Such a decision is a diagram of tests with three ways on: it holds, it does not, it could not be told. Its leaves are
+decisions; equal parts of diagrams are stored once. First-match semantics is kept exactly: a rule whose test could not
+be told may match.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from policy.compiler.limits import DECISION_NODES, DECISION_STEPS, OPERATIONS_AT_ONCE, CompileError
+from policy.compiler.truth import MAYBE, YES
+from policy.compiler.verdicts import Judge
+from policy.compiler.words import Kind, Words
+from policy.model.types import OPERATIONS, Action, Class, Policy, Rule
+
+#: What a rule needs beside subject and object: (variable, whether it must hold). Variables below ANCESTORS are bits of
+#: the ancestors' mask; others are ends of waivers, in Unix seconds, ANCESTORS added.
+Literal = tuple[int, bool]
+ANCESTORS = 64
+#: (index of the rule, MAYBE or YES, what is still to be tested).
+Candidate = tuple[int, int, tuple[Literal, ...]]
+#: Where a decision is, and how many tests lead through it at most.
+Place = tuple[int, int]
+
+#: Kinds of tests.
+AT_BEFORE, AT_ANCESTOR = 1, 2
+#: In place of a rank: not a decision, but a test.
+TEST = 0xFF
+_KINDS = bytes((Kind.NUMBER, Kind.NUMBER, Kind.OFFSET, Kind.OFFSET, Kind.OFFSET))
+
+
+class Decisions:
+    """
+    Args:
+        rules: (place of the policy, rule) of every rule of the class, in order.
+        judges: One for each operation.
+        operations: Of each rule.
+        literals: Of each rule.
+    """
+
+    def __init__(
+        self,
+        class_: Class,
+        policies: Sequence[Policy],
+        rules: Sequence[tuple[int, Rule]],
+        judges: Sequence[Judge],
+        operations: Sequence[Sequence[str]],
+        literals: Sequence[tuple[Literal, ...]],
+        words: Words,
+    ) -> None:
+        self.literals = literals
+        self.only_policy = policies[0].name if len(policies) == 1 else ""
+        self._policies = policies
+        self._rules = rules
+        self._words = words
+        self._judges = judges
+        of_class = OPERATIONS[class_]
+        self._masks = [sum(1 << of_class.index(one) for one in some) for some in operations]
+        self._known: dict[Judge, dict[tuple[Candidate, ...], Place]] = {judge: {} for judge in judges}
+
+    def row(self, candidates: Sequence[Candidate]) -> int:
+        """
+        The offset of a row.
+
+        Raises:
+            CompileError: A request could need more steps than the kernel makes.
+        """
+        row, steps = [], []
+        for bit, judge in enumerate(self._judges):
+            mine = tuple(one for one in candidates if self._masks[one[0]] >> bit & 1)
+            place = self._known[judge].get(mine)
+            if place is None:
+                place = self._known[judge][mine] = self._decision(judge, mine)
+            row.append(place[0])
+            steps.append(1 + place[1])
+        found = sum(sorted(steps)[-OPERATIONS_AT_ONCE:])
+        if found > DECISION_STEPS:
+            raise self._too_long(candidates, found)
+        return self._words.add(row, Kind.OFFSET)
+
+    def _decision(self, judge: Judge, candidates: tuple[Candidate, ...]) -> Place:
+        if not any(one[2] for one in candidates):
+            return self._words.verdict(judge.decide([one[:2] for one in candidates])), 0
+        return self._tested(judge, candidates, {})
+
+    def _tested(self, judge: Judge, candidates: Sequence[Candidate], known: dict[object, Place]) -> Place:
+        """A diagram; `known`: its parts so far, by what is left to be told in them."""
+        left = tuple(self._reduced(candidates))
+        place = known.get(left)
+        if place is None:
+            if len(known) >= DECISION_NODES:
+                raise self._too_long(left, len(known))
+            place = known[left] = self._test(judge, left, known)
+        return place
+
+    def _test(self, judge: Judge, candidates: tuple[Candidate, ...], known: dict[object, Place]) -> Place:
+        variable = _next(candidates)
+        if variable is None:
+            return self._words.verdict(judge.decide([one[:2] for one in candidates])), 0
+        no, yes = (self._tested(judge, _assume(candidates, variable, value), known) for value in (False, True))
+        untold = self._tested(judge, _untold(candidates), known) if variable < ANCESTORS else no
+        if no == yes == untold:
+            return no
+        depth = 1 + max(no[1], yes[1], untold[1])
+        if depth > DECISION_STEPS:
+            raise self._too_long(candidates, depth)
+        return self._words.mixed((*_head(variable), no[0], yes[0], untold[0]), _KINDS), depth
+
+    def _reduced(self, candidates: Sequence[Candidate]) -> Iterator[Candidate]:
+        """Without rules past one that certainly matches, and without doubts that were raised before."""
+        place, certain, doubts = -1, False, set[Action]()
+        for one in candidates:
+            policy, rule = self._rules[one[0]]
+            if policy != place:
+                place, certain, doubts = policy, False, set[Action]()
+            if certain or (one[1] == MAYBE and rule.action in doubts):
+                continue
+            if not one[2]:
+                certain = one[1] == YES
+                doubts.add(rule.action)
+            yield one
+
+    def _too_long(self, candidates: Sequence[Candidate], found: int) -> CompileError:
+        tested = [one[0] for one in candidates if one[2]]
+        place, rule = self._rules[tested[0]]
+        return CompileError(
+            f"rule `{rule.id}` and {len(tested) - 1} others ask for ancestors or end with waivers, and may all be "
+            f"about one request: {found} tests; the limit is {DECISION_STEPS}",
+            hint="let rules share their lists of ancestors, or give them different objects or executables",
+            limit=DECISION_STEPS,
+            found=found,
+            policy=self._policies[place].name,
+            rule=rule.id,
+        )
+
+
+def _next(candidates: Sequence[Candidate]) -> int | None:
+    """What to test first: the middle one of the ends, so that few tests tell many of them apart; then ancestors."""
+    wanted = [variable for one in candidates for variable, _ in one[2]]
+    ends = sorted({variable for variable in wanted if variable >= ANCESTORS})
+    return ends[len(ends) // 2] if ends else next(iter(wanted), None)
+
+
+def _head(variable: int) -> tuple[int, int]:
+    if variable < ANCESTORS:
+        return TEST << 24 | AT_ANCESTOR | variable << 8, 0
+    return TEST << 24 | AT_BEFORE, variable - ANCESTORS
+
+
+def _assume(candidates: Sequence[Candidate], variable: int, value: bool) -> list[Candidate]:
+    """What is left once a test has told; of two ends the earlier one is never behind the later."""
+    left = []
+    for rule, truth, literals in candidates:
+        told = [(one, wanted, _follows(one, variable, value)) for one, wanted in literals]
+        if all(known is None or known is wanted for _, wanted, known in told):
+            left.append((rule, truth, tuple((one, wanted) for one, wanted, known in told if known is None)))
+    return left
+
+
+def _follows(one: int, variable: int, value: bool) -> bool | None:
+    """What a test's outcome says of another variable; None: nothing."""
+    if one == variable:
+        return value
+    if one < ANCESTORS or variable < ANCESTORS:
+        return None
+    return value if (one > variable) is value else None
+
+
+def _untold(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """What is left if nothing can be told of ancestors: they are known all together or not at all."""
+    left = []
+    for rule, truth, literals in candidates:
+        rest = tuple(one for one in literals if one[0] >= ANCESTORS)
+        left.append((rule, truth if len(rest) == len(literals) else MAYBE, rest))
+    return left

@@ -139,7 +139,7 @@ class _Tables:
             case File(name, type_):
                 typed = self.table.classes[Class.FILE.number].table
                 return self.column(_FILE, name), (0 if type_ is None else type_ + 1) if typed else 0
-            case bytes() | Nameless():
+            case bytes() | Nameless() if request.class_ is Class.EXEC:
                 return (self.column(_EXEC, request.object),)
             case Peer() as peer:
                 return self._peer(peer)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from policy.compiler import CompileError, Ruleset, RulesetFormatError, compile_profiles, limits
+from policy.compiler import CompileError, Ruleset, RulesetFormatError, compile_profiles, limits, ruleset
 from policy.compiler.comb import OWNED
 from policy.compiler.evaluate import decide, path_label
+from policy.compiler.ruleset import PATH_COLUMNS, ClassTable
 from policy.language import load
 from policy.model.types import (
     OPERATIONS,
@@ -22,6 +23,7 @@ from policy.model.types import (
     ExecSelector,
     Mode,
     NetworkSelector,
+    Number,
     Policy,
     Request,
     Rule,
@@ -81,13 +83,14 @@ def _described(ruleset: Ruleset) -> list[str]:
     lines = [f"automaton: {len(ruleset.automaton)} entries, sha256 {sums['automaton']}"]
     lines += [f"words: {len(ruleset.words)}, sha256 {sums['words']}"]
     for table in ruleset.profiles:
-        names = [name for name in type(table).__slots__ if name != "byte_classes"]
+        names = [name for name in type(table).__slots__ if name not in ("byte_classes", "classes")]
         lines += ["profile:", *(f"  {name}: {getattr(table, name)}" for name in names)]
+        lines += [f"  {class_}: {table.classes[class_.number]}" for class_ in Class]
         lines += [f"  byte_classes: {table.byte_classes.hex()}"]
     lines += [
         f"address: {profile} {prefix.hex()}/{length} {number}" for profile, length, prefix, number in ruleset.addresses
     ]
-    lines += [f"credential: {entry}" for entry in ruleset.credentials]
+    lines += [f"number: {entry}" for entry in ruleset.numbers]
     lines += [f"rule: {one.policy} {one.rule} {one.class_} {one.action} {one.mode}" for one in ruleset.rules]
     return lines
 
@@ -99,10 +102,10 @@ def test_bytes_are_the_ruleset() -> None:
     again = Ruleset.from_bytes(data)
 
     assert again.to_bytes() == data
-    assert (again.profiles, again.addresses, again.credentials, again.rules) == (
+    assert (again.profiles, again.addresses, again.numbers, again.rules) == (
         ruleset.profiles,
         ruleset.addresses,
-        ruleset.credentials,
+        ruleset.numbers,
         ruleset.rules,
     )
     for damaged in (b"", data[:-1], data[:100] + b"x" + data[101:], b"\0" * 100):
@@ -115,6 +118,7 @@ def test_automaton_has_the_shape_of_the_abi() -> None:
     ruleset = compile_profiles([example(), [literal(50)]])
     following, check = ruleset.automaton[:, 0], ruleset.automaton[:, 1].astype(np.int64)
     states = set(np.unique(following[(following > 0)]).tolist()) | {table.start for table in ruleset.profiles}
+    states |= {table.floating for table in ruleset.profiles if table.floating}
 
     assert 0 not in states
     assert max(states) + limits.AUTOMATON_ENTRIES.bit_length() < len(ruleset.automaton)
@@ -124,7 +128,8 @@ def test_automaton_has_the_shape_of_the_abi() -> None:
     assert set(owners.tolist()) <= states
     for table in ruleset.profiles:
         assert min(table.byte_classes) >= 1
-        assert list(ruleset.words[table.path_labels : table.path_labels + 6]) == [0, 0, 0, 1, 1, 1]
+        rows = ruleset.words[table.path_labels : table.path_labels + 2 * PATH_COLUMNS].reshape(2, PATH_COLUMNS)
+        assert rows.tolist() == [[0] * PATH_COLUMNS, [1] * 7 + [0] * 3]
 
 
 def test_equal_futures_are_one_state() -> None:
@@ -148,10 +153,10 @@ def test_equal_futures_are_one_state() -> None:
 
 def test_classes_nobody_rules_decide_nothing() -> None:
     """A class without rules and with every default allow has no labels, so that hooks can skip it."""
-    labels = compile_profiles([[policy(rule(file("/a"), "deny"))]]).profiles[0].labels
+    classes = compile_profiles([[policy(rule(file("/a"), "deny"))]]).profiles[0].classes
 
-    assert labels[Class.FILE.number] > 0
-    assert [labels[one.number] for one in (Class.EXEC, Class.NETWORK, Class.SYSCALL)] == [0, 0, 0]
+    assert classes[Class.FILE.number].labels > 0
+    assert {classes[one.number] for one in Class if one is not Class.FILE} == {ClassTable()}
 
 
 def test_profiles_share_rule_numbers() -> None:
@@ -159,7 +164,7 @@ def test_profiles_share_rule_numbers() -> None:
     web, db = policy(rule(file("/a"), "deny")), policy(rule(file("/a"), "deny"), name="db")
     ruleset = compile_profiles([[web], [web, db]])
 
-    assert [one.policy for one in ruleset.rules] == ["db"] * 5 + ["web"] * 5
+    assert [one.policy for one in ruleset.rules] == ["db"] * (1 + len(Class)) + ["web"] * (1 + len(Class))
     assert decide(ruleset, 0, read(b"/a")).rule == ("web", "deny")
     assert decide(ruleset, 1, read(b"/a")).rule == ("db", "deny")
 
@@ -170,12 +175,14 @@ def test_limits_and_numbers_are_those_of_the_abi() -> None:
     plain = {name: int(number) for name, number in re.findall(r"#define RF_(\w+) (\d+)U?\b", ABI)}
     effects = {name: int(number) for name, number in re.findall(r"RF_EFFECT_(\w+) = (\d+)", ABI)}
     classes = {name: int(number) for name, number in re.findall(r"RF_CLASS_(\w+) = (\d+)", ABI)}
-    operations = {
-        name: int(bit) for name, bit in re.findall(r"RF_((?:FILE|EXEC|NETWORK|SYSCALL)_\w+) = 1 << (\d+)", ABI)
-    }
+    names = "|".join(one.name for one in Class)
+    operations = {name: int(bit) for name, bit in re.findall(rf"RF_((?:{names})_\w+) = 1 << (\d+)", ABI)}
 
     assert (shifted["AUTOMATON_ENTRIES"], shifted["WORDS"]) == (limits.AUTOMATON_ENTRIES, limits.WORDS)
-    assert (plain["ALSO_MAX"], plain["SYSCALLS"]) == (limits.ALSO_MAX, limits.SYSCALLS)
+    for name in ("ALSO_MAX", "SYSCALLS", "DECISION_STEPS"):
+        assert plain[name] == getattr(limits, name)
+    for name in ("CLASSES", "PATH_COLUMNS", "MINOR_BITS"):
+        assert plain[name] == getattr(ruleset, name)
     assert effects == {effect.name: effect.value for effect in Effect}
     assert {one.name: one.number for one in Class}.items() <= classes.items()
     for class_, names in OPERATIONS.items():
@@ -210,13 +217,13 @@ def test_too_many_kinds_of_subjects_are_refused() -> None:
         compile_profiles([[policy(*rules)]])
 
 
-def test_too_many_kinds_of_peers_are_refused() -> None:
+def test_too_many_kinds_of_objects_are_refused() -> None:
     """Addresses times ports past the limit, before the table is made."""
     rules = [
         rule(NetworkSelector((f"10.{at // 256}.{at % 256}.0/24",), ((at + 1, at + 1),)), "deny", id=f"r{at}")
         for at in range(1000)
     ]
-    with pytest.raises(CompileError, match="kinds of peers") as caught:
+    with pytest.raises(CompileError, match="kinds of objects") as caught:
         compile_profiles([[policy(*rules)]])
     assert caught.value.found > caught.value.limit
 
@@ -258,7 +265,7 @@ def test_directories_first_hide_what_comes_after() -> None:
 def test_system_calls_go_by_architecture() -> None:
     """The same names are other numbers elsewhere."""
     web = policy(rule(SyscallSelector(("ptrace",)), "audit"))
-    call = Request(Class.SYSCALL, ("call",), ROOT, 117)
+    call = Request(Class.SYSCALL, ("call",), ROOT, Number(117))
 
     assert decide(compile_profiles([[web]], "x86_64"), 0, call).effect is Effect.ALLOW
     assert decide(compile_profiles([[web]], "aarch64"), 0, call).effect is Effect.AUDIT
@@ -271,4 +278,4 @@ def test_executables_have_a_domain_even_without_a_pattern() -> None:
     table = ruleset.profiles[0]
     label = path_label(ruleset, table, b"/nothing")
 
-    assert ruleset.words[table.path_labels + 3 * label + 2] == 1
+    assert ruleset.words[table.path_labels + PATH_COLUMNS * label + 6] == 1

@@ -10,6 +10,7 @@ from policy.model.types import (
     Actor,
     Class,
     Effect,
+    File,
     FileSelector,
     HostScope,
     Policy,
@@ -94,7 +95,7 @@ def test_automaton_matches() -> None:
     ruleset = compile_profiles([[policy] for policy in policies])
     for at, (pattern, inside, outside) in enumerate(EXAMPLES):
         for name in (*inside, *outside):
-            request = Request(Class.FILE, ("read",), Actor(b"/bin/x", 0, 0), name)
+            request = Request(Class.FILE, ("read",), Actor(b"/bin/x", 0, 0), File(name))
             denied = decide(ruleset, at, request).effect is Effect.DENY
             assert denied == (name in inside), (pattern, name)
 

@@ -14,6 +14,7 @@ from policy.model.types import (
     Mode,
     Nameless,
     NetworkSelector,
+    Number,
     Peer,
     Request,
     Subject,
@@ -198,7 +199,7 @@ def test_system_calls_are_told_by_number() -> None:
     web = policy(rule(SyscallSelector(("ptrace", "bpf")), "audit"))
 
     def call(number: int) -> Request:
-        return Request(Class.SYSCALL, ("call",), ROOT, number)
+        return Request(Class.SYSCALL, ("call",), ROOT, Number(number))
 
     assert decide([web], call(101)).effect is Effect.AUDIT
     assert decide([web], call(102)).effect is Effect.ALLOW

@@ -9,14 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from policy.language import convert, findings, schema
+from policy.language import case_schema, cases, convert, samples, schema, template_schema, templates
+from policy.language.cases import PolicyTest
 from policy.language.diagnostic import Diagnostic, Severity, quote
 from policy.language.document import Node
+from policy.language.duplicates import duplicate_rules
 from policy.language.suggestions import nearest, suggestion
+from policy.language.templates import Template
 from policy.model.types import Policy, Position, Waiver
 
 #: What a document may mean.
-Item = Policy | Waiver
+Item = Policy | Waiver | Template | PolicyTest
 
 
 def _nothing_more(_root: Node, _file: str) -> Iterator[Diagnostic]:
@@ -37,28 +40,12 @@ class Kind:
     check: Callable[[Node, str], Iterator[Diagnostic]] = _nothing_more
 
 
-def duplicate_rules(root: Node, file: str) -> Iterator[Diagnostic]:
-    """Rules whose id an earlier rule of the same policy has."""
-    spec = root.value.get("spec") if isinstance(root.value, dict) else None
-    rules = spec.value.get("rules") if spec and isinstance(spec.value, dict) else None
-    first: dict[str, int] = {}
-    for at, rule in enumerate(rules.value if rules and isinstance(rules.value, list) else ()):
-        node = rule.value.get("id") if isinstance(rule.value, dict) else None
-        if node is None or not isinstance(node.value, str):
-            continue
-        if node.value not in first:
-            first[node.value] = node.line
-        else:
-            message = f"duplicate rule id {quote(node.value)}; the first is on line {first[node.value]}"
-            kind, policy, name = findings.names_of(root, ("spec", "rules", at))
-            position = Position(file, node.line, node.column)
-            yield Diagnostic(Severity.ERROR, "duplicate-rule", message, position, "", policy, name, kind)
-
-
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "Policy": Kind(schema.PolicyDocument, convert.policy, duplicate_rules),
         "Waiver": Kind(schema.WaiverDocument, convert.waiver),
+        "Template": Kind(template_schema.TemplateDocument, templates.template, samples.check),
+        "PolicyTest": Kind(case_schema.PolicyTestDocument, cases.policy_test, cases.check),
     }
 )
 

@@ -1,5 +1,5 @@
 """
-Text → policies, waivers and diagnostics. Never raises for what the text holds.
+Text → policies, waivers, templates, tests and diagnostics. Never raises for what the text holds.
 """
 
 from dataclasses import dataclass
@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from policy.language import findings
+from policy.language.cases import PolicyTest
 from policy.language.diagnostic import Diagnostic, Severity
 from policy.language.document import DocumentError, Node, documents
-from policy.language.kinds import Item, kind_of
+from policy.language.expansion import expand
+from policy.language.filling import Budget
+from policy.language.kinds import KINDS, Item, kind_of
 from policy.language.refusals import Patience
+from policy.language.templates import Template, Templates
 from policy.model.types import Policy, Position, Waiver
 
 #: Diagnostics given for one text; what is past them is counted in a last one.
@@ -21,13 +25,16 @@ DIAGNOSTICS_MAX = 100
 class LoadResult:
     """
     Attributes:
-        policies, waivers: Those documents that are valid, in the order of the text.
+        policies, waivers, templates, tests: Those documents that are valid, in the order of the text; policies without
+            their templates, whose rules they have.
         diagnostics: What is wrong, in the order of the text, at most `DIAGNOSTICS_MAX` + 1.
     """
 
     policies: tuple[Policy, ...]
     diagnostics: tuple[Diagnostic, ...]
     waivers: tuple[Waiver, ...] = ()
+    templates: tuple[Template, ...] = ()
+    tests: tuple[PolicyTest, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -46,14 +53,17 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
     items: list[Item] = []
     found: list[Diagnostic] = []
     seen: dict[tuple[type, str], int] = {}
+    templates, budget = Templates(), Budget()
     count = 0
     try:
         for root in documents(text, file):
             count += 1
-            item, diagnostics = _read(root, file)
+            item, diagnostics = _read(root, file, templates, budget)
             found += diagnostics or _duplicate(item, seen)
             if item is not None:
                 items.append(item)
+            if isinstance(item, Template):
+                templates.add(item)
             if len(found) > DIAGNOSTICS_MAX:
                 break
     except DocumentError as problem:
@@ -65,13 +75,18 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
         policies=tuple(item for item in items if isinstance(item, Policy)),
         diagnostics=_bounded(found),
         waivers=tuple(item for item in items if isinstance(item, Waiver)),
+        templates=tuple(item for item in items if isinstance(item, Template)),
+        tests=tuple(item for item in items if isinstance(item, PolicyTest)),
     )
 
 
-def _read(root: Node, file: str) -> tuple[Item | None, list[Diagnostic]]:
-    kind = kind_of(root, file)
+def _read(written: Node, file: str, templates: Templates, budget: Budget) -> tuple[Item | None, list[Diagnostic]]:
+    kind = kind_of(written, file)
     if isinstance(kind, Diagnostic):
         return None, [kind]
+    root, wrong = expand(written, templates, budget, file) if kind is KINDS["Policy"] else (written, [])
+    if root is None:
+        return None, wrong
     more = list(kind.check(root, file))
     try:
         document = kind.model.model_validate(root.plain(), context=Patience())
@@ -91,7 +106,7 @@ def _duplicate(item: Item | None, seen: dict[tuple[type, str], int]) -> list[Dia
     if key not in seen:
         seen[key] = item.position.line
         return []
-    kind = type(item).__name__.lower()
+    kind = "test" if isinstance(item, PolicyTest) else type(item).__name__.lower()
     message = f"duplicate {kind}; the first is on line {seen[key]}"
     return [Diagnostic(Severity.ERROR, f"duplicate-{kind}", message, item.position, "", item.name, kind=kind)]
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, Field, model_validator
 from pydantic.json_schema import models_json_schema
 
+from policy.language.case_schema import PolicyTestDocument
 from policy.language.classes import OfOneClass, SyscallRule
 from policy.language.fields import (
     LIST_MAX,
@@ -34,6 +35,7 @@ from policy.language.fields import (
     optional,
 )
 from policy.language.refusals import Strict, refusal
+from policy.language.template_schema import TemplateDocument
 from policy.language.vocabulary import API_VERSION, REFUSED_BY, SEVERITIES
 from policy.model.types import Class
 
@@ -177,6 +179,8 @@ class Spec(Strict):
     minimumLevel: Literal["enforced", "observed"] = Field(
         default="enforced", description="`observed`: a node that can only record is good enough."
     )
+    template: Name = optional("A template, whose rules come after those of the policy.")
+    parameters: dict[str, Any] = optional("Values for the template's parameters.")
     defaults: Defaults = Field(default=Defaults(), description="What becomes of what no rule matches.")
     rules: list[Rule] = listed(RULES_MAX, "In order: the first that matches decides.")
 
@@ -235,7 +239,12 @@ class WaiverDocument(Strict):
 
 #: The model of each kind of document.
 DOCUMENTS: MappingProxyType[str, type[BaseModel]] = MappingProxyType(
-    {"Policy": PolicyDocument, "Waiver": WaiverDocument}
+    {
+        "Policy": PolicyDocument,
+        "Waiver": WaiverDocument,
+        "Template": TemplateDocument,
+        "PolicyTest": PolicyTestDocument,
+    }
 )
 
 

@@ -1,0 +1,3 @@
+"""
+Questions about policies, answered from what the kernel would get.
+"""

@@ -1,3 +1,3 @@
 """
-Questions about policies, answered from what the kernel would get.
+Questions about policies, answered exactly, each with an example.
 """

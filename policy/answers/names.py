@@ -76,7 +76,7 @@ class Names:
 
     def __init__(self, lists: Sequence[tuple[str, ...]], known: str = KNOWN, *, abstract: bool = False) -> None:
         self.index = {patterns: at for at, patterns in enumerate(lists)}
-        self._patterns = Patterns([[one for text in texts for one in glob.parse(text)] for texts in lists])
+        self._patterns = Patterns([[one for text in texts for one in _parsed(text)] for texts in lists])
         self._known = [name.encode() for name in known.split()]
         self._abstract = abstract
         self._sets: list[frozenset[int]] = []
@@ -249,3 +249,8 @@ def _representatives(of: bytes) -> tuple[dict[int, int], list[int]]:
     for byte in (*_READABLE, SLASH, *range(0x80, 0x100), *range(1, 0x80)):
         chosen.setdefault(of[byte], byte)
     return chosen, list(chosen)
+
+
+def _parsed(text: str) -> tuple[tuple[glob.Token, ...], ...]:
+    """The alternatives of a pattern; those of abstract sockets begin with `@`."""
+    return glob.parse_socket(text) if text.startswith("@") else glob.parse(text)

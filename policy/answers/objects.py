@@ -264,7 +264,7 @@ def _no_peer(at: Mapping[str, Any]) -> Object:
 def _mounts(selectors: Sequence[Any]) -> tuple[Shape, ...]:
     """Unmounting and pivoting have no source; only mounting asks for a type."""
     source, target = _names("source", _source, nameless=True), _names("target", _target, nameless=True)
-    no_source = listed("source", _source, _no_name_fits, (Nameless(),))
+    no_source = listed("source", _source, _no_name_fits, (Nameless(), UNKNOWN))
     kinds = [b"ext4", b"tmpfs", *(name.encode() for one in selectors for name in one.types)]
     fs = listed("fstype", _fs_types, _is_fs_type, (*dict.fromkeys(kinds), Nameless(), UNKNOWN))
     return (
@@ -297,8 +297,8 @@ def _is_fs_type(test: Any, value: Any) -> int:
     return YES if isinstance(value, bytes) and value.decode() in test else NO
 
 
-def _no_name_fits(test: Any, value: Any) -> int:  # noqa: ARG001 - the value is always Nameless
-    return NO
+def _no_name_fits(test: Any, value: Any) -> int:  # noqa: ARG001 - nothing that is asked of a name holds
+    return MAYBE if value is UNKNOWN else NO
 
 
 # -- numbers ----------------------------------------------------------------------------------------------------------

@@ -1,16 +1,16 @@
 """
-What a profile decides, for every request of a room at once: disjoint boxes, each with one decision.
+What profiles decide, for every request of a room at once: disjoint boxes, each with one decision a profile.
 
 The meaning is that of `policy.compiler.verdicts`, lifted from one request to sets of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from policy.answers.boxes import Box, meet, without
 from policy.answers.cells import bits
 from policy.answers.names import Undecided
-from policy.answers.space import Extent, Room
+from policy.answers.space import Extent, Room, rules_of
 from policy.answers.subjects import levels
 from policy.compiler.verdicts import rank
 from policy.model.types import (
@@ -37,14 +37,17 @@ class Outcome:
     """
     Attributes:
         box: Of a room; its requests are all decided alike.
+        decisions: One a profile.
     """
 
     box: Box
-    decision: Decision
+    decisions: tuple[Decision, ...]
 
 
 #: A rule's place in its room, and where it matches among the objects of one group.
 _Candidate = tuple[int, Box | None, Box]
+#: Policies that apply together; an empty one allows everything.
+Profile = Sequence[Policy]
 
 
 def operations_of(rule: Rule) -> frozenset[str]:
@@ -52,26 +55,34 @@ def operations_of(rule: Rule) -> frozenset[str]:
     return frozenset.intersection(*(frozenset(level.selector.operations) for level in levels(rule)))
 
 
+def together(profiles: Iterable[Profile]) -> list[Policy]:
+    """The different policies of some profiles: those whose rules a space must tell apart, in this order."""
+    found: list[Policy] = []
+    for policy in (policy for profile in profiles for policy in profile):
+        if policy not in found:
+            found.append(policy)
+    return found
+
+
 class Outcomes:
     """
-    The decisions of one profile in one room.
+    The decisions of profiles in one room; its rules are those of `together(profiles)`.
 
     Args:
-        policies: The profile; an empty one allows everything.
-        first: The place, among the room's rules, of each policy's first rule.
         within: Only requests of this box.
     """
 
-    def __init__(self, room: Room, policies: Sequence[Policy], first: Sequence[int], within: Box | None = None) -> None:
+    def __init__(self, room: Room, profiles: Sequence[Profile], within: Box | None = None) -> None:
         self._room = room
         self._within = within or room.whole
-        self._ordered = sorted(zip(policies, first, strict=True), key=lambda pair: pair[0].name)
+        self._policies = together(profiles)
+        self._profiles = [[self._policies.index(one) for one in _in_order(profile)] for profile in profiles]
         self._rules: dict[int, tuple[int, Rule]] = {}
-        for place, (policy, begin) in enumerate(self._ordered):
-            mine = [rule for rule in policy.rules if rule.class_ is room.class_]
-            self._rules |= {begin + at: (place, rule) for at, rule in enumerate(mine)}
+        for place, policy in enumerate(self._policies):
+            for rule in rules_of([policy], room.class_):
+                self._rules[len(self._rules)] = (place, rule)
         self._operations = {at: operations_of(rule) for at, (_, rule) in self._rules.items()}
-        self._memo: dict[tuple[tuple[_Candidate, ...], bool], list[tuple[Box, Decision]]] = {}
+        self._memo: dict[tuple[tuple[_Candidate, ...], bool], list[tuple[Box, tuple[Decision, ...]]]] = {}
 
     def of(self, operation: str) -> list[Outcome]:
         """
@@ -80,11 +91,12 @@ class Outcomes:
         Raises:
             Undecided: There are too many.
         """
-        found = []
-        for candidates, mask in self._groups(operation):
-            for rest, decision in self._decide(candidates, (self._room.class_, operation) in WITHOUT_DEFAULT):
-                found.append(Outcome((mask, *rest), decision))
-        return found
+        no_default = (self._room.class_, operation) in WITHOUT_DEFAULT
+        return [
+            Outcome((mask, *rest), decisions)
+            for candidates, mask in self._groups(operation)
+            for rest, decisions in self._decide(candidates, no_default)
+        ]
 
     def _groups(self, operation: str) -> list[tuple[tuple[_Candidate, ...], int]]:
         """Cells of the first dimension, by the rules that may match there."""
@@ -101,15 +113,15 @@ class Outcomes:
             groups[key] = groups.get(key, 0) | 1 << cell
         return list(groups.items())
 
-    def _decide(self, candidates: tuple[_Candidate, ...], no_default: bool) -> list[tuple[Box, Decision]]:
+    def _decide(self, candidates: tuple[_Candidate, ...], no_default: bool) -> list[tuple[Box, tuple[Decision, ...]]]:
         key = (candidates, no_default)
         if key not in self._memo:
             self._memo[key] = self._decided(candidates, no_default)
         return self._memo[key]
 
-    def _decided(self, candidates: Sequence[_Candidate], no_default: bool) -> list[tuple[Box, Decision]]:
+    def _decided(self, candidates: Sequence[_Candidate], no_default: bool) -> list[tuple[Box, tuple[Decision, ...]]]:
         pieces: list[tuple[Box, tuple[Decision, ...]]] = [(self._within[1:], ())]
-        for place, (policy, _) in enumerate(self._ordered):
+        for place, policy in enumerate(self._policies):
             mine = [one for one in candidates if self._rules[one[0]][0] == place]
             pieces = [
                 (box, (*said, decision))
@@ -118,7 +130,7 @@ class Outcomes:
             ]
             if len(pieces) > BOXES_MAX:
                 raise Undecided(f"the rules of class `{self._room.class_}` cut requests into too many pieces")
-        return [(box, strictest(self._room.class_, said)) for box, said in pieces]
+        return [(box, tuple(self._of_profiles(said))) for box, said in pieces]
 
     def _of_policy(
         self, policy: Policy, candidates: Sequence[_Candidate], whole: Box, no_default: bool
@@ -126,11 +138,16 @@ class Outcomes:
         found = []
         for box, index, perhaps in split(candidates, whole):
             rule = None if index is None else self._rules[index][1]
-            found.append((box, decide(policy, self._room.class_, rule, self._named(perhaps), no_default=no_default)))
+            named = [self._rules[at][1] for at in perhaps]
+            found.append((box, decide(policy, self._room.class_, rule, named, no_default=no_default)))
         return found
 
-    def _named(self, perhaps: Sequence[int]) -> list[Rule]:
-        return [self._rules[at][1] for at in perhaps]
+    def _of_profiles(self, said: Sequence[Decision]) -> Iterator[Decision]:
+        return (strictest(self._room.class_, [said[at] for at in places]) for places in self._profiles)
+
+
+def _in_order(profile: Profile) -> list[Policy]:
+    return sorted(profile, key=lambda policy: policy.name)
 
 
 def _rest(extent: Extent, cell: int) -> Box | None:
@@ -193,12 +210,3 @@ def strictest(class_: Class, said: Sequence[Decision]) -> Decision:
     winner = max(said, key=lambda one: rank(one.effect, one.error))
     also = tuple(one.rule for one in said if one is not winner and one.effect is Effect.WOULD_DENY)
     return Decision(winner.effect, winner.rule, winner.error, also, winner.errno)
-
-
-def starts(policies: Sequence[Policy], class_: Class) -> list[int]:
-    """Where the rules of each policy begin among the rules of a class, policies in the order given."""
-    found, at = [], 0
-    for policy in policies:
-        found.append(at)
-        at += sum(rule.class_ is class_ for rule in policy.rules)
-    return found

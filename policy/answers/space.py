@@ -114,7 +114,7 @@ def space(
 
     Args:
         rules: Of that class.
-        now: Unix seconds; the time of examples, unless they need another.
+        now: Unix seconds; what was before does not count.
         through: If given: only objects that one of these rules matches.
 
     Raises:

@@ -35,7 +35,7 @@ def levels(rule: Rule) -> Iterable[Rule]:
 
 
 def aspects(rules: Sequence[Rule], now: int) -> list[Aspect]:
-    """What can be told apart of those who act, by rules; `now` (Unix seconds) is a time of interest."""
+    """What can be told apart of those who act, by rules; `now` (Unix seconds) is the earliest time that counts."""
     lowest = [level for rule in rules for level in levels(rule)]
     who = [level.subject for level in lowest if level.subject]
     lists = list(dict.fromkeys(one for subject in who for one in (subject.ancestor, subject.not_ancestor) if one))
@@ -46,7 +46,8 @@ def aspects(rules: Sequence[Rule], now: int) -> list[Aspect]:
     ]
     found += [_ancestor(at, patterns) for at, patterns in enumerate(lists)]
     ends = sorted({level.until for level in lowest if level.until is not None})
-    found.append(listed("time", _until, _is_before, [now, *(end - 1 for end in ends), *ends]))
+    times = [now, *(time for end in ends for time in (end - 1, end) if time > now)]
+    found.append(listed("time", _until, _is_before, times))
     return found
 
 

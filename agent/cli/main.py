@@ -43,6 +43,10 @@ Socket = Annotated[
 ]
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Policy files; `-` is standard input.")]
 
+Now = Annotated[
+    str, typer.Option("--now", metavar="TIME", help="What time it is (2026-11-24); what was before does not count.")
+]
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -67,6 +71,20 @@ def validate(files: Files, output: Output = Format.TABLE) -> None:
     from agent.cli import policies
 
     policies.validate(files, output)
+
+
+@policy_app.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="File or directory of policies; `-` is standard input.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The same, changed.")],
+    examples: Annotated[int, typer.Option(min=1, max=10_000, help="Examples for each class and kind of change.")] = 5,
+    now: Now = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Say what a change of policies means, with examples. Exits 4 if B is weaker than A anywhere."""
+    from agent.cli import differences
+
+    differences.diff(before, after, examples, now, output)
 
 
 @policy_app.command()

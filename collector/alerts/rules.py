@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from collector.store.spelling import ClassName
+
 Severity = Literal["info", "low", "medium", "high", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "low", "medium", "high", "critical")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -85,7 +87,7 @@ class AlertRule(Model):
     policies: list[Glob] = []
     rules: list[Glob] = []
     nodes: list[Glob] = []
-    classes: list[Literal["file", "exec", "network", "syscall"]] = []
+    classes: list[ClassName] = []
     effects: list[Literal["kill", "deny", "would-deny", "audit", "allow"]] = ["kill", "deny", "would-deny"]
     undecided: bool = True
     rate: Rate | None = None

@@ -9,7 +9,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ClassName = Literal["file", "exec", "network", "syscall"]
 EffectName = Literal["allow", "audit", "would-deny", "deny", "kill"]
 
 
@@ -70,6 +69,7 @@ class Level(Model):
     """What a node can do for a class: `enforced`, `observed` or `none`, and why."""
 
     class_: str = Field(alias="class")
+    operations: list[str] = Field(description="those it is about; empty: all of the class")
     level: str
     why: str
     hint: str

@@ -19,6 +19,7 @@ from collector.api import models, views
 from collector.api.validation import CheckError, PolicyChecker
 from collector.ingest.nodes import Nodes, OfflineError, OrderError, OrderTimeoutError
 from collector.store.protocol import NodeAccount, Store, ViolationFilter
+from collector.store.spelling import ClassName
 from collector.store.text import harmless, printable_text, unprintable
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -124,7 +125,7 @@ class Api:
         node: Names = [],  # noqa: B006 - FastAPI copies defaults
         policy: Names = [],  # noqa: B006
         rule: Names = [],  # noqa: B006
-        class_: Annotated[list[models.ClassName], Query(alias="class")] = [],  # noqa: B006
+        class_: Annotated[list[ClassName], Query(alias="class")] = [],  # noqa: B006
         effect: Annotated[list[models.EffectName], Query()] = [],  # noqa: B006
         ring: Literal["violations", "observations", "all"] = "violations",
         since: datetime | None = None,

@@ -99,6 +99,7 @@ def level(entry: agent_pb2.ClassLevel) -> models.Level:
     """What the node can do for a class."""
     return models.Level(
         class_=printable_text(getattr(entry, "class")),
+        operations=[printable_text(name) for name in entry.operations[:LIST_LIMIT]],
         level=printable_text(entry.level),
         why=harmless(entry.why),
         hint=harmless(entry.hint),

@@ -6,12 +6,30 @@ The same words go to the webhook, the REST API and the event stream.
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from collector.store.events import EventBlock, RuleReference
 from collector.store.text import printable, printable_text, rfc3339
 
-CLASSES = ("", "file", "exec", "network", "syscall")
+ClassName = Literal[
+    "file",
+    "exec",
+    "network",
+    "syscall",
+    "capability",
+    "device",
+    "mount",
+    "namespace",
+    "ptrace",
+    "signal",
+    "bpf",
+    "module",
+    "credential",
+    "keyring",
+    "ioUring",
+]
+#: By number; 0 is none.
+CLASSES = ("", *get_args(ClassName))
 EFFECTS = ("allow", "audit", "would-deny", "deny", "kill")
 REASONS = (
     "decided",
@@ -24,7 +42,24 @@ REASONS = (
     "table-missing",
 )
 #: By class number; the position is the bit.
-OPERATIONS: tuple[tuple[str, ...], ...] = ((), ("read", "write", "create"), ("exec",), ("connect",), ("call",))
+OPERATIONS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("read", "write", "create", "delete", "rename", "link", "attr", "truncate", "mapExec"),
+    ("exec",),
+    ("connect", "bind", "listen", "accept", "send", "create"),
+    ("call",),
+    ("use",),
+    ("read", "write", "create"),
+    ("mount", "umount", "move", "pivot"),
+    ("create",),
+    ("attach", "read"),
+    ("send",),
+    ("load", "map", "attach", "use"),
+    ("load", "request"),
+    ("setuid", "setgid"),
+    ("create", "view", "read", "write", "search", "link", "setattr"),
+    ("create", "poll", "credentials", "command"),
+)
 FLAGS = ("path-incomplete", "exe-incomplete", "seeded")
 RINGS = "vo"
 _ID = re.compile(r"(?P<node>[^:]+):(?P<boot>[^:]+):(?P<ring>[vo])(?P<sequence>[0-9]{1,19})")

@@ -121,6 +121,7 @@ class FakeNode:
                 _level("file", "enforced", "BPF LSM is active"),
                 _level("exec", "enforced", "BPF LSM is active"),
                 _level("network", "enforced", "BPF LSM is active"),
+                _level("network", "none", "no program of this version decides it", "bind", "listen"),
                 _level("syscall", "observed", "no hook here can refuse a system call"),
             ],
             started_unix_ns=time.time_ns(),
@@ -211,8 +212,8 @@ def _hop(name: str, arrived: int, left: int) -> agent_pb2.HopAccount:
     return agent_pb2.HopAccount(hop=name, **{"in": arrived}, out=left, balances=True)
 
 
-def _level(class_: str, level: str, why: str) -> agent_pb2.ClassLevel:
-    return agent_pb2.ClassLevel(**{"class": class_}, level=level, why=why)
+def _level(class_: str, level: str, why: str, *operations: str) -> agent_pb2.ClassLevel:
+    return agent_pb2.ClassLevel(**{"class": class_}, level=level, why=why, operations=operations)
 
 
 def _batch(node: str, number: int, first: int, attempts: Sequence[Attempt], generation: int) -> stream_pb2.Batch:

@@ -14,6 +14,7 @@ def test_a_node_shows_what_it_can_enforce(console: ConsolePage, node: FakeNode) 
     levels = console.page.get_by_role("region", name="Levels")
     expect(levels.get_by_role("row").filter(has_text="file")).to_contain_text("enforced")
     expect(levels.get_by_role("row").filter(has_text="syscall")).to_contain_text("no hook here can refuse")
+    expect(levels.get_by_role("row").filter(has_text="bind, listen")).to_contain_text("none")
     expect(console.page.get_by_role("region", name="Accounts").get_by_role("row", name="kernel")).to_contain_text(
         "adds up"
     )

@@ -208,7 +208,7 @@ class TestViolations:
 def report() -> stream_pb2.NodeReport:
     """A node's report with a hostile word in every place that takes one."""
     status = agent_pb2.StatusResponse(generation=9, gate="closed", started_unix_ns=1, undecided={"a\n": 2})
-    level = status.levels.add(level="enforced", why="\x1b[0m")
+    level = status.levels.add(level="enforced", why="\x1b[0m", operations=["read", "\x1b"])
     setattr(level, "class", "file")
     hop = status.hops.add(hop="ring", out=5, pending=2, dropped={"full\n": 3}, balances=True)
     setattr(hop, "in", 10)
@@ -223,7 +223,14 @@ def test_node_and_its_policies(tmp_path: Path):
     async def look(run: Running, connected: bool) -> None:
         (node,) = (await run.client.get("/api/v1/nodes")).json()["nodes"]
         assert (node["connected"], node["generation"], node["undecided"]) == (connected, 9, {r"a\x0a": 2})
-        assert node["levels"] == [{"class": "file", "level": "enforced", "why": r"\x1b[0m", "hint": ""}]
+        (level,) = node["levels"]
+        assert level == {
+            "class": "file",
+            "operations": ["read", r"\x1b"],
+            "level": "enforced",
+            "why": r"\x1b[0m",
+            "hint": "",
+        }
         assert node["hops"][0]["dropped"] == {r"full\x0a": 3}
         assert node["balances"]
         (policy,) = (await run.client.get("/api/v1/policies", params={"node": NODE})).json()["policies"]

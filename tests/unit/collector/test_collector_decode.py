@@ -85,11 +85,11 @@ def test_columns_arrive_as_sent():
 
 def test_numbers_of_a_newer_agent_are_spelled_as_numbers():
     """A class, effect, reason or operation that we do not know yet is shown by number, not refused."""
-    made = batch(1, [1], **{"class": 9, "effect": 7, "reason": 99, "operations": 5})
+    made = batch(1, [1], **{"class": 99, "effect": 7, "reason": 99, "operations": 5})
 
     words = spell(raw_event(decode(made, NODE), 0))
 
-    assert (words.class_, words.effect, words.reason) == ("class-9", "effect-7", "reason-99")
+    assert (words.class_, words.effect, words.reason) == ("class-99", "effect-7", "reason-99")
     assert words.operations == ("bit-0", "bit-2")
 
 

@@ -48,6 +48,8 @@ export interface Hop {
 
 export interface Level {
   readonly class: string;
+  /** Those it is about; empty: all of the class. */
+  readonly operations: readonly string[];
   readonly level: string;
   readonly why: string;
   readonly hint: string;
@@ -222,7 +224,7 @@ export const readNode = record<Node>({
   policies: list(text),
   profiles: number,
   scopes: number,
-  levels: list(record<Level>({ class: text, level: text, why: text, hint: text })),
+  levels: list(record<Level>({ class: text, operations: list(text), level: text, why: text, hint: text })),
   hooks: list(record<Hook>({ name: text, state: text, detail: text })),
   undecided: table(number),
   hops: list(readHop),

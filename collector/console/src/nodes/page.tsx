@@ -95,21 +95,28 @@ function AddsUp({ holds }: { holds: boolean }): ReactNode {
   return <Badge tone={holds ? "good" : "bad"} strong={!holds}>{holds ? "adds up" : "does not add up"}</Badge>;
 }
 
+/** How many classes reach each level; one that has operations of several counts for each of them. */
 function levelWords(levels: readonly Level[]): ReactNode {
   if (!levels.length) return <span className="quiet">not reported yet</span>;
+  const words = [...new Set(levels.map((level) => level.level))];
   return (
     <span className="levels">
-      {levels.map((level) => <span key={level.class}>{level.class} <Word>{level.level}</Word></span>)}
+      {words.map((word) => <span key={word}>{levels.filter((level) => level.level === word).length} <Word>{word}</Word></span>)}
     </span>
   );
 }
 
 function Levels({ levels }: { levels: readonly Level[] }): ReactNode {
   return (
-    <Table title="Levels" about="what this node can do for each class" head={["Class", "Level", "Why", "What to do about it"]}>
+    <Table
+      title="Levels"
+      about="what this node can do for each class"
+      head={["Class", "Operations", "Level", "Why", "What to do about it"]}
+    >
       {levels.map((level) => (
-        <tr key={level.class}>
+        <tr key={[level.class, ...level.operations].join(" ")}>
           <th scope="row">{level.class}</th>
+          <td>{level.operations.length ? <Name text={level.operations.join(", ")} /> : "all"}</td>
           <td><Word>{level.level}</Word></td>
           <td><Name text={level.why} /></td>
           <td><Name text={level.hint} /></td>

@@ -4,7 +4,23 @@ import { Badge } from "./parts.tsx";
 
 /** Strictest first, as verdicts are chosen. */
 export const EFFECTS = ["kill", "deny", "would-deny", "audit", "allow"] as const;
-export const CLASSES = ["file", "exec", "network", "syscall"] as const;
+export const CLASSES = [
+  "file",
+  "exec",
+  "network",
+  "syscall",
+  "capability",
+  "device",
+  "mount",
+  "namespace",
+  "ptrace",
+  "signal",
+  "bpf",
+  "module",
+  "credential",
+  "keyring",
+  "ioUring",
+] as const;
 
 type Look = { readonly tone: "bad" | "warn" | "good" | "info" | "quiet"; readonly strong?: boolean };
 

@@ -17,7 +17,7 @@ from policy.model.waivers import waive
 from tests.support.guides import Guide, Result
 
 #: Commands that need no agent; those that do are run by tests that have one.
-LOCAL = re.compile(r"agentctl policy (validate)\b[^|;&<>$`]*")
+LOCAL = re.compile(r"agentctl policy (validate|diff)\b[^|;&<>$`]*")
 GUIDES = ["policy-language.md", "waivers.md"]
 BIN = Path(sys.executable).parent
 

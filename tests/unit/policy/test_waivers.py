@@ -4,9 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from policy.model.types import Action, ExecSelector, NetworkSelector, Subject, Waiver
+from policy.model.types import (
+    Action,
+    Actor,
+    Class,
+    Effect,
+    ExecSelector,
+    NetworkSelector,
+    Policy,
+    Request,
+    Subject,
+    Waiver,
+)
 from policy.model.waivers import WaiverError, name_of, waive
-from tests.unit.policy.make import file, policy, rule
+from tests.unit.policy.make import ROOT, decide, file, policy, read, rule
 
 WEB = policy(
     rule(file("/srv/**"), "allow"),
@@ -98,3 +109,84 @@ def test_two_waivers_of_one_name_are_refused() -> None:
         waive([WEB], [BACKUP, replace(BACKUP, rule="shells"), replace(BACKUP, name="c")])
 
     assert [(one.code, one.waiver.rule) for one in refused.value.problems] == [("duplicate-waiver", "shells")]
+
+
+def decided(policies: list[Policy], waivers: list[Waiver], request: Request, time: int) -> tuple[str, str]:
+    """Effect and rule by tables and reference, which must agree."""
+    found = decide(list(waive(policies, waivers)), replace(request, time=time))
+    return str(found.effect), found.rule[1]
+
+
+TAR = Actor(b"/usr/bin/tar", 0, 0)
+BY_TAR = replace(BACKUP, subject=Subject(exe=("/usr/bin/tar",)), selector=file("/**/ssl/**", operations=("read",)))
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        (0, ("allow", "waiver:backup")),
+        (BACKUP.until - 1, ("allow", "waiver:backup")),
+        (BACKUP.until, ("deny", "etc")),
+        (BACKUP.until + 1, ("deny", "etc")),
+    ],
+)
+def test_it_allows_until_its_end_and_not_at_it(time: int, expected: tuple[str, str]) -> None:
+    """The second in which a waiver ends is the first that it does not allow."""
+    assert decided([WEB], [BACKUP], read(b"/etc/shadow"), time) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "rule_"),
+    [
+        (read(b"/etc/ssl/key", TAR), "waiver:backup"),
+        (read(b"/etc/ssl/key", ROOT), "etc"),
+        (read(b"/etc/shadow", TAR), "etc"),
+        (read(b"/home/ssl/key", TAR), "default:file"),
+        (read(b"/srv/ssl/key", TAR), "allow"),
+        (read(b"/etc/ssl/key", TAR, ("read", "write")), "etc"),
+    ],
+)
+def test_it_allows_no_more_than_rule_and_waiver_have_in_common(request_: Request, rule_: str) -> None:
+    """Its subject and selector narrow the rule; where the rule does not match, neither does the waiver."""
+    assert decided([WEB], [BY_TAR], request_, 0)[1] == rule_
+
+
+def test_it_is_an_exception_to_one_policy() -> None:
+    """What another policy refuses stays refused: the strictest of the profile wins."""
+    other = policy(rule(file("/etc/shadow"), "deny", id="other"), name="z")
+
+    assert decided([WEB, other], [BACKUP], read(b"/etc/shadow"), 0) == ("deny", "other")
+    assert decided([WEB, other], [BACKUP], read(b"/etc/passwd"), 0) == ("allow", "waiver:backup")
+
+
+def test_a_rule_before_the_waived_one_still_decides() -> None:
+    """A waiver comes where its rule stands: what an earlier rule refuses never reaches it."""
+    web = policy(rule(file("/etc/shadow"), "kill", id="first"), *WEB.rules)
+
+    assert decided([web], [BACKUP], read(b"/etc/shadow"), 0) == ("kill", "first")
+
+
+def test_of_two_waivers_the_longer_one_is_left() -> None:
+    """When one of two ends, the other goes on."""
+    longer = replace(BACKUP, name="z", until=BACKUP.until + 10)
+
+    assert decided([WEB], [BACKUP, longer], read(b"/etc/a"), 0) == ("allow", "waiver:backup")
+    assert decided([WEB], [BACKUP, longer], read(b"/etc/a"), BACKUP.until) == ("allow", "waiver:z")
+    assert decided([WEB], [BACKUP, longer], read(b"/etc/a"), longer.until) == ("deny", "etc")
+
+
+def test_a_waived_default_is_allowed_until_its_end() -> None:
+    """The rest of the class stays with the default."""
+    web = policy(defaults=((Class.FILE, Action.DENY),))
+    waiver = replace(BACKUP, rule="default:file", selector=file("/etc/motd", operations=("read",)))
+
+    assert decided([web], [waiver], read(b"/etc/motd"), 0) == ("allow", "waiver:backup")
+    assert decided([web], [waiver], read(b"/etc/shadow"), 0) == ("deny", "default:file")
+    assert decided([web], [waiver], read(b"/etc/motd"), waiver.until) == ("deny", "default:file")
+
+
+def test_what_cannot_be_told_is_not_waived() -> None:
+    """An executable that nobody knows might be the waived one: undecided, and so refused, not allowed."""
+    found = decide(list(waive([WEB], [BY_TAR])), read(b"/etc/ssl/key", Actor(None, 0, 0)))
+
+    assert (found.effect, found.error) == (Effect.DENY, True)

@@ -81,12 +81,16 @@ def rules_joined(rule: Rule) -> Iterator[Rule]:
 
 def asks(rule: Rule, architecture: str) -> tuple[Ask, ...]:
     """All that a rule asks of an object, each once."""
+    if rule.within is None:
+        return tuple(_asks(rule.selector, architecture))
     found = (ask for one in rules_joined(rule) for ask in _asks(one.selector, architecture))
     return tuple(dict.fromkeys(found))
 
 
 def operations(rule: Rule) -> tuple[str, ...]:
     """Those that the rule and all that it matches within are about."""
+    if rule.within is None:
+        return rule.selector.operations
     others = [one.selector.operations for one in rules_joined(rule)][1:]
     return tuple(one for one in rule.selector.operations if all(one in other for other in others))
 
@@ -151,4 +155,6 @@ def _numbers(selector: Selector, architecture: str) -> Iterable[int] | None:
 
 def ends(rule: Rule) -> int | None:
     """Unix seconds from which on a rule matches nothing; None: never."""
+    if rule.within is None:
+        return rule.until
     return min((one.until for one in rules_joined(rule) if one.until is not None), default=None)

@@ -59,25 +59,34 @@ class Decisions:
         self._masks = [sum(1 << of_class.index(one) for one in some) for some in operations]
         self._known: dict[Judge, dict[tuple[Candidate, ...], Place]] = {judge: {} for judge in judges}
 
-    def row(self, candidates: Sequence[Candidate]) -> int:
+    def row(self, candidates: tuple[Candidate, ...]) -> int:
         """
         The offset of a row.
 
         Raises:
             CompileError: A request could need more steps than the kernel makes.
         """
-        row, steps = [], []
-        for bit, judge in enumerate(self._judges):
-            mine = tuple(one for one in candidates if self._masks[one[0]] >> bit & 1)
-            place = self._known[judge].get(mine)
-            if place is None:
-                place = self._known[judge][mine] = self._decision(judge, mine)
-            row.append(place[0])
-            steps.append(1 + place[1])
-        found = sum(sorted(steps)[-OPERATIONS_AT_ONCE:])
-        if found > DECISION_STEPS:
-            raise self._too_long(candidates, found)
-        return self._words.add(row, Kind.OFFSET)
+        places = [self._place(judge, mine) for judge, mine in zip(self._judges, self._split(candidates), strict=True)]
+        if any(depth for _, depth in places):
+            found = sum(sorted(1 + depth for _, depth in places)[-OPERATIONS_AT_ONCE:])
+            if found > DECISION_STEPS:
+                raise self._too_long(candidates, found)
+        return self._words.add([offset for offset, _ in places], Kind.OFFSET)
+
+    def _split(self, candidates: tuple[Candidate, ...]) -> list[tuple[Candidate, ...]]:
+        """The candidates of each operation."""
+        if len(candidates) == 1:
+            mask = self._masks[candidates[0][0]]
+            return [candidates if mask >> bit & 1 else () for bit in range(len(self._judges))]
+        masks = [(self._masks[one[0]], one) for one in candidates]
+        return [tuple(one for mask, one in masks if mask >> bit & 1) for bit in range(len(self._judges))]
+
+    def _place(self, judge: Judge, candidates: tuple[Candidate, ...]) -> Place:
+        known = self._known[judge]
+        place = known.get(candidates)
+        if place is None:
+            place = known[candidates] = self._decision(judge, candidates)
+        return place
 
     def _decision(self, judge: Judge, candidates: tuple[Candidate, ...]) -> Place:
         if not any(one[2] for one in candidates):

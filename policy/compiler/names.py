@@ -10,7 +10,7 @@ from policy.compiler.parts import NONE, Values
 from policy.compiler.paths import Atom, Row, Signature
 from policy.compiler.subjects import Subjects, who_of
 from policy.compiler.subsets import Place, Precedence
-from policy.model.types import Class, Policy, Rule
+from policy.model.types import Class, Policy, Rule, Subject
 
 #: Columns of a path label: which ask of which part of which class.
 _COLUMNS = (
@@ -31,10 +31,10 @@ def atoms_of(rules: Mapping[Class, RulesOfClass]) -> dict[Atom, int]:
     found: dict[Atom, None] = {}
     for of_class in rules.values():
         for _, rule, asks in of_class:
-            found.update(dict.fromkeys(ask.patterns for ask in asks))
+            for ask in asks:
+                found[ask.patterns] = None
             for one in who_of(rule):
-                executables = (one.exe, one.not_exe, one.parent, one.not_parent, one.ancestor, one.not_ancestor)
-                found.update(dict.fromkeys(executables))
+                found.update(dict.fromkeys(_executables(one)))
     found.pop((), None)
     return {patterns: at for at, patterns in enumerate(found)}
 
@@ -43,14 +43,14 @@ def owner_of(atom: Atom, rules: Mapping[Class, RulesOfClass], policies: Sequence
     """The policy and the rule that use a list of patterns first."""
     for of_class in rules.values():
         for place, rule, asks in of_class:
-            executables = (
-                patterns
-                for one in who_of(rule)
-                for patterns in (one.exe, one.not_exe, one.parent, one.not_parent, one.ancestor, one.not_ancestor)
-            )
-            if atom in executables or any(ask.patterns == atom for ask in asks):
+            if any(ask.patterns == atom for ask in asks) or any(atom in _executables(one) for one in who_of(rule)):
                 return policies[place].name, rule.id
     return "", ""
+
+
+def _executables(subject: Subject) -> tuple[Atom, ...]:
+    of_exe, of_parent = (subject.exe, subject.not_exe), (subject.parent, subject.not_parent)
+    return (*of_exe, *of_parent, subject.ancestor, subject.not_ancestor)
 
 
 def precedence_of(rules: Mapping[Class, RulesOfClass], atoms: Mapping[Atom, int], subjects: Subjects) -> Precedence:

@@ -23,6 +23,8 @@ Who = tuple[Subject, ...]
 
 def who_of(rule: Rule) -> Who:
     """Those of the rule and of all that it matches within."""
+    if rule.within is None:
+        return () if rule.subject is None else (rule.subject,)
     return tuple(dict.fromkeys(one.subject for one in rules_joined(rule) if one.subject is not None))
 
 

@@ -141,9 +141,11 @@ class Agent:
         return await self._service.order(order)
 
     async def _keep_time(self, service: Service) -> None:
-        """Leases that run out, and reports: at once after a change, and every second."""
+        """Leases that run out, clocks that are set, and reports: at once after a change, and every second."""
         while True:
             try:
+                if await service.run(self._wired.kernel.keep_time):
+                    log().info("clock_set")
                 left = await service.run(self._wired.engine.tick)
                 if self._uplink is not None:
                     self._uplink.report(await service.report())

@@ -198,6 +198,10 @@ class EnforcerKernel:
             states = self._enforcer.hooks()
         return [Hook(one.program, _state(one.attached, one.hook), one.detail) for one in states]
 
+    def keep_time(self) -> bool:
+        with _translated():
+            return self._enforcer.keep_time()
+
     def exempt_self(self) -> None:
         """Mark this process as the agent's own; before other threads start."""
         with _translated():

@@ -162,6 +162,10 @@ class Kernel(Protocol):
 
     def gate(self) -> Gate: ...
 
+    def keep_time(self) -> bool:
+        """Tell the programs of the wall clock if it was set since they were told; whether it was."""
+        ...
+
     def hooks(self) -> Sequence[Hook]: ...
 
 

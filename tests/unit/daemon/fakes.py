@@ -121,6 +121,9 @@ class FakeKernel:
     def undecided(self) -> Mapping[str, int]:
         return {}
 
+    def keep_time(self) -> bool:
+        return False
+
     def gate(self) -> Gate:
         return Gate()
 

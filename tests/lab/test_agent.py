@@ -5,8 +5,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,8 @@ CGROUPS = Path("/sys/fs/cgroup")
 SECRET = Path("/tmp/ringfence-lab/secret")
 TOOL = Path("/tmp/ringfence-lab/tool")
 POISON = Path("/tmp/ringfence-lab/poison")
+#: A script, whose executable is its interpreter; it ends with 2 if it may not read.
+READER = Path("/tmp/ringfence-lab/reader")
 
 #: A process that tries what it is told, and says with which errno it ended (negative: the signal that ended a child).
 ACTOR = """
@@ -63,6 +67,20 @@ spec:
     - id: discard
       network: {{operations: [connect], to: ["127.0.0.1/32"], ports: [9]}}
       action: deny
+"""
+
+
+WAIVER = """
+apiVersion: ringfence.dev/v1
+kind: Waiver
+metadata: {{name: reads}}
+spec:
+  policy: lab
+  rule: secret
+  subject: {{exe: ["{exe}"]}}
+  reason: a test
+  owner: tests
+  expires: {until}
 """
 
 
@@ -123,6 +141,8 @@ def files() -> None:
     for path in (TOOL, POISON):
         path.write_bytes(Path("/bin/true").read_bytes())
         path.chmod(0o755)
+    READER.write_text(f"#!/bin/sh\nexec 3<{SECRET}\n")
+    READER.chmod(0o755)
 
 
 @pytest.fixture
@@ -219,6 +239,32 @@ def test_killed_agent_leaves_enforcement(agent: AgentProcess, lab: Path, actors:
     assert everything(actors[0]) == [errno.EPERM] * 3
     assert push(agent, POLICY).unchanged
     delete(agent, "lab")
+
+
+def test_waiver_of_one_executable_ends_without_an_agent(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:
+    """One program may read for a while, another may not; with the agent killed the while still ends, at its time."""
+    actors.append(Actor(lab))
+    (waived,) = actors
+    push(agent, POLICY)
+    assert [waived(f"read {SECRET}"), waived(f"exec {READER}")] == [errno.EPERM, 2]
+    begin = time.monotonic()
+    until = datetime.now(UTC) + timedelta(seconds=15)
+    text = WAIVER.format(exe=Path(sys.executable).resolve(), until=until.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    assert not push(agent, text).diagnostics
+    assert [waived(f"read {SECRET}"), waived(f"exec {READER}")] == [0, 2]
+    agent.end(signal.SIGKILL)
+    assert waived(f"read {SECRET}") == 0
+    while waived(f"read {SECRET}") == 0 and time.monotonic() - begin < 60:
+        time.sleep(0.05)
+
+    assert 13 < time.monotonic() - begin < 20
+    assert everything(waived) == [errno.EPERM] * 3
+    agent.start()
+    with agent.stub() as stub:
+        (listed,) = stub.List(agent_pb2.ListRequest()).waivers
+        gone = stub.Delete(agent_pb2.DeleteRequest(names=["lab"]))
+    assert (listed.name, listed.expired) == ("reads", True)
+    assert [one.code for one in gone.diagnostics] == ["waiver-dropped"]
 
 
 def test_gate_opens_every_class(agent: AgentProcess, lab: Path, actors: list[Actor]) -> None:

@@ -152,9 +152,10 @@ class Engine:
             refusals.refuse_errors(missing + [waivers.unknown(name) for name in waived if name not in live.waivers])
             self._refuse_while_pending()
             policies = {name: one for name, one in live.policies.items() if name not in names}
-            going = [one for one in waivers.of_policies(live.waivers, names) if one.name not in waived]
+            lasting = waivers.unexpired(live.waivers, self._with.unix_ns())
+            going = [one for one in waivers.of_policies(lasting, names) if one.name not in waived]
             gone = {*waived, *(one.name for one in going)}
-            kept = {name: one for name, one in live.waivers.items() if name not in gone}
+            kept = {name: one for name, one in lasting.items() if name not in gone}
             if policies:
                 target = self._target(policies, kept)
                 enforced_ns = self._switch(target, _compiled(session, target))

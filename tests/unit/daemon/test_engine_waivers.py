@@ -103,6 +103,10 @@ def test_waivers_go_with_their_policy_and_say_so(world: World) -> None:
     assert world.engine.delete(["a"], 0, ["backup"]).problems == ()
     assert not world.engine.snapshot.waivers
 
+    world.push("a", "backup")
+    world.now = 1000 * SECOND
+    assert world.engine.delete(["a"], 0).problems == ()
+
 
 def test_delete_of_an_unknown_waiver_changes_nothing(world: World) -> None:
     """All or none, for waivers too."""

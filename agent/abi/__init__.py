@@ -81,7 +81,6 @@ class Control(IntEnum):
 
     LIVE = 0
     OPEN_UNTIL = 1
-    WALL = 2
 
 
 class Arming(IntEnum):

@@ -144,8 +144,8 @@ class Agent:
         """Leases that run out, clocks that are set, and reports: at once after a change, and every second."""
         while True:
             try:
-                if await service.run(self._wired.kernel.keep_time):
-                    log().info("clock_set")
+                if seconds := await service.run(self._wired.kernel.keep_time):
+                    log().info("clock_set", seconds=round(seconds, 3))
                 left = await service.run(self._wired.engine.tick)
                 if self._uplink is not None:
                     self._uplink.report(await service.report())

@@ -198,9 +198,9 @@ class EnforcerKernel:
             states = self._enforcer.hooks()
         return [Hook(one.program, _state(one.attached, one.hook), one.detail) for one in states]
 
-    def keep_time(self) -> bool:
+    def keep_time(self) -> float:
         with _translated():
-            return self._enforcer.keep_time()
+            return self._enforcer.keep_wall()
 
     def exempt_self(self) -> None:
         """Mark this process as the agent's own; before other threads start."""

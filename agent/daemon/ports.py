@@ -162,8 +162,8 @@ class Kernel(Protocol):
 
     def gate(self) -> Gate: ...
 
-    def keep_time(self) -> bool:
-        """Tell the programs of the wall clock if it was set since they were told; whether it was."""
+    def keep_time(self) -> float:
+        """Tell the programs what the wall clock says, by which rules end; by how many seconds it was set since then."""
         ...
 
     def hooks(self) -> Sequence[Hook]: ...

@@ -56,7 +56,6 @@ def wire(settings: Settings, compiler: CompilerProcess, *, compile_programs: boo
     programs, cached = find_or_compile(Origin.here(), settings.cache, compile_too=compile_programs)
     kernel = open_kernel(programs, Place(settings.pins, mount), facts, settings.mode)
     kernel.exempt_self()
-    kernel.keep_time()
     if facts.gate_at_boot and not kernel.adopted:
         kernel.open_gate()  # once a boot: whoever closes it later means it
         log().warning("gate_open_at_boot", reason="ringfence=off on the kernel command line")

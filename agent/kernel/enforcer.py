@@ -23,7 +23,6 @@ from agent import abi
 from agent.kernel import attach, counters
 from agent.kernel import scopes as scope_tables
 from agent.kernel.cgroups import CgroupLinks
-from agent.kernel.clock import WallClock
 from agent.kernel.gate import Gate, boot_ns
 from agent.kernel.hooks import HookState, hook_state
 from agent.kernel.install import Installed, Installer
@@ -75,7 +74,6 @@ class Enforcer:
         self._slots = Slots(bpf, self._attached.maps)
         self._installer = Installer(bpf, self._attached.maps, shapes, self._processors, self._slots)
         self.gate = Gate(bpf, os.dup(self._attached.maps["control"]))
-        self._wall = WallClock(bpf, self._attached.maps["control"])
         self.adopted = self._attached.adopted
         self._cgroups: CgroupLinks | None = None
         try:
@@ -311,16 +309,6 @@ class Enforcer:
         needed = self._needs(program) if program.when else bool(self._scoped())
         links = self._cgroups.held if self._cgroups else {}
         return hook_state(self._bpf, program, self._attached, links, needed)
-
-    def keep_time(self) -> bool:
-        """
-        Tell the programs what time it is if they do not know; whether they did not. Rules with an end go by it.
-
-        Raises:
-            BpfError: The kernel refused.
-        """
-        with self._lock:
-            return self._wall.correct()
 
     def exempt_self(self) -> None:
         """

@@ -121,8 +121,8 @@ class FakeKernel:
     def undecided(self) -> Mapping[str, int]:
         return {}
 
-    def keep_time(self) -> bool:
-        return False
+    def keep_time(self) -> float:
+        return 0.0
 
     def gate(self) -> Gate:
         return Gate()

@@ -59,6 +59,7 @@ class Requests:
         self._rules = [rule for policy in policies for rule in policy.rules]
         subjects = [rule.subject for rule in self._rules if rule.subject]
         self._executables = [text for one in subjects for part in PATTERNS_OF_SUBJECTS for text in getattr(one, part)]
+        self._ports = [port for one in self._rules for port in _ports(one)] or PORTS
         self._patterns = {class_: _patterns(self._rules, class_) for class_ in Class}
 
     def request(self) -> Request:
@@ -72,7 +73,9 @@ class Requests:
         if self._chance.random() < 0.3:
             operations = set(known)
         ordered = self._chance.sample(sorted(operations), len(operations))
-        return Request(class_, tuple(ordered), self._actor(rule), self._object(class_), self._chance.choice(TIMES))
+        return Request(
+            class_, tuple(ordered), self._actor(rule), self._object(class_, rule), self._chance.choice(TIMES)
+        )
 
     def _actor(self, rule: Rule | None) -> Actor:
         """Who a rule is about, often; what the kernel cannot tell, sometimes."""
@@ -99,13 +102,17 @@ class Requests:
         numbers = [one for one in wanted if isinstance(one, int)]
         return self._chance.choice(numbers if numbers and self._chance.random() < 0.7 else [*IDS, 7])
 
-    def _object(self, class_: Class) -> Object:
+    def _object(self, class_: Class, rule: Rule | None) -> Object:
+        """Made from the rule's patterns, or from those of other rules of the class."""
+        own = _patterns([rule], class_) if rule and self._chance.random() < 0.7 else []
+        patterns = own or self._patterns[class_]
+        paths = [text for text in patterns if text.startswith("/")]
         makers: dict[Class, Callable[[], Object]] = {
-            Class.FILE: lambda: File(self._name(Class.FILE), self._told(self._chance.choice(list(FileType)), 0.08)),
-            Class.EXEC: lambda: self._name(Class.EXEC),
-            Class.NETWORK: self._peer,
+            Class.FILE: lambda: File(self._name(paths), self._told(self._chance.choice(list(FileType)), 0.08)),
+            Class.EXEC: lambda: self._name(paths),
+            Class.NETWORK: lambda: self._peer(patterns),
             Class.DEVICE: lambda: Device(self._chance.choice(list(DeviceKind)), *self._chance.choice(DEVICES)),
-            Class.MOUNT: lambda: Mount(self._name(Class.MOUNT), self._name(Class.MOUNT), self._file_system()),
+            Class.MOUNT: lambda: Mount(self._name(paths), self._name(paths), self._file_system()),
             Class.PTRACE: lambda: Process(self._chance.choice([True, True, False, None])),
         }
         if class_ in NUMBERS:
@@ -114,19 +121,18 @@ class Requests:
             return None
         return makers[class_]()
 
-    def _name(self, class_: Class) -> bytes | Nameless | None:
+    def _name(self, patterns: Sequence[str]) -> bytes | Nameless | None:
         chance = self._chance.random()
         if chance < 0.14:
             return Nameless() if chance < 0.09 else None
-        return self._names.near([text for text in self._patterns[class_] if text.startswith("/")])
+        return self._names.near(patterns)
 
     def _file_system(self) -> bytes | Nameless | None:
         odd = [Nameless(), None, b"", b"tmpf", b"fuse", b"/a", b"tmpfs\xff", b"%proc"]
         return self._chance.choice([*(name.encode() for name in FILE_SYSTEMS * 2), *odd])
 
-    def _peer(self) -> Peer | UnixPeer:
+    def _peer(self, sockets: Sequence[str]) -> Peer | UnixPeer:
         protocol = self._chance.choice([6, 6, 17, *PROTOCOLS])
-        sockets = self._patterns[Class.NETWORK]
         if self._chance.random() < (0.6 if sockets else 0.15):
             chance = self._chance.random()
             name = Nameless() if chance < 0.1 else None if chance < 0.2 else self._names.near(sockets)
@@ -140,7 +146,12 @@ class Requests:
         families = [names.FAMILIES["inet6"]] + [names.FAMILIES["inet"]] * 2 * (address.version == 4)
         if self._chance.random() < 0.12:
             packed, families = None, FAMILIES
-        return Peer(packed, self._chance.choice(PORTS), protocol, self._chance.choice(families))
+        return Peer(
+            packed,
+            self._chance.choice(self._chance.choice([PORTS, self._ports])),
+            protocol,
+            self._chance.choice(families),
+        )
 
 
 def _patterns(rules: Sequence[Rule], class_: Class) -> list[str]:
@@ -155,3 +166,9 @@ def _patterns(rules: Sequence[Rule], class_: Class) -> list[str]:
             case MountSelector(sources=sources, targets=targets):
                 found += (*sources, *targets)
     return found
+
+
+def _ports(rule: Rule) -> list[int]:
+    """Where the ranges of a rule begin and end, and what is beside."""
+    spans = rule.selector.ports if isinstance(rule.selector, NetworkSelector) else ()
+    return [port for first, last in spans for port in (first - 1, first, last, last + 1) if 0 <= port <= 65535]

@@ -54,7 +54,7 @@ IDS = [0, 1, 33, 1000]
 DEVICES = [(1, 3), (1, None), (8, 0), (8, None), (4095, 1048575), (0, 0)]
 FILE_SYSTEMS = ["tmpfs", "proc", "overlay", "fuse.sshfs"]
 UNTIL = [1, 1000, 2000, 4294967295]
-CLASSES = [*Class, Class.FILE, Class.FILE, Class.EXEC, Class.NETWORK, Class.NETWORK, Class.MOUNT]
+CLASSES = [*Class, *[Class.FILE] * 3, Class.EXEC, *[Class.NETWORK] * 4, Class.MOUNT]
 T = TypeVar("T")
 ACTIONS = [Action.ALLOW, Action.ALLOW, Action.AUDIT, Action.DENY, Action.KILL]
 
@@ -67,7 +67,7 @@ class Rules:
     def profile(self, names_: Sequence[str]) -> tuple[Policy, ...]:
         """Policies about the same few classes and subjects, under some of these names, in any order."""
         chosen = self._chance.sample(list(names_), min(len(names_), self._chance.choice([1, 1, 2, 3, 4])))
-        classes = self._chance.sample(CLASSES, self._chance.choice([1, 2, 3, 5]))
+        classes = self._chance.sample(CLASSES, self._chance.choice([1, 2, 2, 3]))
         subjects = self.subjects()
         return tuple(self._waived(self.policy(name, classes, subjects), subjects) for name in chosen)
 
@@ -80,7 +80,7 @@ class Rules:
         return Policy(
             name=name,
             scope=(HostScope(),),
-            rules=tuple(self._rule(f"r{at}", classes, subjects) for at in range(chosen([0, 1, 2, 3, 5, 8]))),
+            rules=tuple(self._rule(f"r{at}", classes, subjects) for at in range(chosen([0, 1, 2, 3, 4, 6, 9]))),
             mode=chosen([Mode.ENFORCING, Mode.ENFORCING, Mode.PERMISSIVE]),
             fail_mode=chosen(list(FailMode)),
             defaults=tuple((class_, self._default(class_)) for class_ in Class if chosen([0, class_ in classes])),
@@ -161,7 +161,7 @@ class Rules:
     def _operations(self, class_: Class) -> tuple[str, ...]:
         """In the order of the class, each once: their order means nothing."""
         known = OPERATIONS[class_]
-        chosen = self._some(known, [1, 1, 2, 3, len(known)])
+        chosen = self._some(known, [1, 2, 3, 4, len(known)])
         return tuple(sorted(chosen, key=known.index))
 
     def _file(self, operations: tuple[str, ...]) -> FileSelector:
@@ -173,11 +173,11 @@ class Rules:
 
     def _network(self, operations: tuple[str, ...]) -> NetworkSelector:
         found = NetworkSelector(
-            self._some(NETWORKS, [0, 1, 1, 2]),
-            self._some(PORTS, [0, 0, 1, 2]),
-            self._some(PROTOCOLS, [0, 0, 0, 1, 2]),
+            self._some(NETWORKS, [0, 1, 2, 3]),
+            self._some(PORTS, [0, 0, 1, 1, 2]),
+            self._some(PROTOCOLS, [0, 0, 0, 2, 3]),
             operations,
-            self._some(FAMILIES, [0, 0, 1, 2]),
+            self._some(FAMILIES, [0, 0, 2, 3]),
         )
         if self._chance.random() < 0.3:
             found = replace(found, to=(), ports=(), unix=self._names.socket_patterns())

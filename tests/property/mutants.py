@@ -1,0 +1,304 @@
+"""
+Each sentence of the contract of what a policy means, and how to break it: (sentence, file, text, text instead).
+
+The text stands exactly once in the file. If it is no longer found the mutant is no longer one, and the test that tries
+them all fails: then break the same sentence where it is now.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    sentence: str
+    file: str
+    old: str
+    new: str
+
+    @property
+    def where(self) -> str:
+        return self.file.removesuffix(".py")
+
+
+def _of(file: str, *broken: tuple[str, str, str]) -> tuple[Mutant, ...]:
+    return tuple(Mutant(sentence, file, old, new) for sentence, old, new in broken)
+
+
+DECIDE = _of(
+    "policy/reference/decide.py",
+    (
+        "the first matching rule decides, in the order written",
+        "next((at for at, (_, truth) in enumerate(truths) if truth), len(truths))",
+        "max((at for at, (_, truth) in enumerate(truths) if truth), default=len(truths))",
+    ),
+    ("if none matches, the class default decides", "else _default(policy, request, operation)", "else Action.ALLOW"),
+    (
+        "a class left out of the defaults is allowed",
+        "return dict(policy.defaults).get(request.class_, Action.ALLOW)",
+        "return dict(policy.defaults).get(request.class_, Action.AUDIT)",
+    ),
+    (
+        "a default is about its class alone",
+        "return dict(policy.defaults).get(request.class_, Action.ALLOW)",
+        "return next(iter(dict(policy.defaults).values()), Action.ALLOW)",
+    ),
+    ("a default does not reach network.create", "in WITHOUT_DEFAULT", "in frozenset()"),
+    (
+        "a rule that names network.create decides it",
+        "rule_matches(rule, request, operation, architecture)) for rule in policy.rules]",
+        "rule_matches(rule, request, operation, architecture)) for rule in policy.rules if operation != 'create']",
+    ),
+    ("permissive: deny → would-deny", "in (Action.DENY, Action.KILL)", "is Action.KILL"),
+    ("permissive: kill → would-deny", "in (Action.DENY, Action.KILL)", "is Action.DENY"),
+    ("permissive: audit stays", "action in (Action.DENY, Action.KILL)", "action is not Action.ALLOW"),
+    ("modes come before the strictest effect", "policy.mode is Mode.PERMISSIVE and", "False and"),
+    ("the strictest policy of the profile wins", "winner = max(decisions, key=", "winner = min(decisions, key="),
+    ("kill > deny", "else (decision.effect, 0)", "else (min(decision.effect, Effect.DENY), 0)"),
+    ("deny > would-deny", "else (decision.effect, 0)", "else (decision.effect if decision.effect != 3 else 2, 0)"),
+    ("would-deny > audit", "else (decision.effect, 0)", "else (decision.effect if decision.effect != 2 else 1, 0)"),
+    ("audit > allow", "else (decision.effect, 0)", "else (decision.effect if decision.effect != 1 else 0, 0)"),
+    ("of equally strict policies the first by name is told", "key=lambda policy: policy.name)", "key=id)[::-1]"),
+    ("error → deny if failMode is closed", "Effect.ALLOW if policy.fail_mode is FailMode.OPEN else", "Effect.ALLOW or"),
+    ("error → allow if failMode is open", "Effect.ALLOW if policy.fail_mode is FailMode.OPEN else", ""),
+    (
+        "permissive: error → would-deny",
+        "policy.fail_mode is FailMode.OPEN else _effect(policy, Action.DENY)",
+        "policy.fail_mode is FailMode.OPEN else Effect.DENY",
+    ),
+    ("an error is always a violation, also if it fails open", "(max(decision.effect, Effect.AUDIT), 1)", "(0, 0)"),
+    ("an error is told as one", "perhaps[0].id), error=True)", "perhaps[0].id))"),
+    (
+        "a request with several operations is decided for each",
+        "return max(decisions, key=",
+        "return decisions[0] or max(",
+    ),
+    ("of several operations the strictest counts", "return max(decisions, key=", "return min(decisions, key="),
+    (
+        "what may match and asks for something else cannot be decided",
+        "if any(rule.action is not action for rule in perhaps):",
+        "if False:",
+    ),
+    ("what may match and asks for the same is decided", "if any(rule.action is not action for", "if any(True for"),
+    ("only rules before the one that matches matter", "in truths[:certain] if", "in truths if"),
+    (
+        "would-denies of other policies are counted",
+        "if one is not winner and one.effect is",
+        "if False and one.effect is",
+    ),
+    (
+        "only would-denies are counted besides",
+        "one is not winner and one.effect is Effect.WOULD_DENY",
+        "one is not winner",
+    ),
+    ("a refusal answers the errno of its rule", "winner.error, also, winner.errno)", "winner.error, also)"),
+    ("what is not a refusal has no errno", "if decisive and effect is Effect.DENY else", "if decisive else"),
+    ("a rule is about its operations", "or operation not in rule.selector.operations:", "or False:"),
+    ("a rule is about its class", "if rule.class_ is not request.class_ or", "if "),
+    ("a waiver ends", "if rule.until is not None and request.time >= rule.until:", "if False:"),
+    ("a waiver ends exactly at its time", "request.time >= rule.until", "request.time > rule.until"),
+    (
+        "a waiver allows only what its rule is about",
+        "rule_matches(rule.within, request, operation, architecture) if rule.within else True",
+        "True",
+    ),
+)
+
+SUBJECTS = _of(
+    "policy/reference/subjects.py",
+    (
+        "a rule without a subject is about anyone",
+        "if subject is None:\n        return True",
+        "if subject is None:\n        return False",
+    ),
+    ("who: exe", "_executable(subject.exe, actor.exe) if subject.exe else", ""),
+    ("who: parent", "_executable(subject.parent, actor.parent) if subject.parent else", ""),
+    (
+        "who: the parent, not the subject itself",
+        "_executable(subject.parent, actor.parent)",
+        "_executable(subject.parent, actor.exe)",
+    ),
+    ("who: ancestor", "_ancestor(subject.ancestor, actor.ancestors) if subject.ancestor else", ""),
+    ("who: some ancestor", "return any(matches(pattern, ancestor) for", "return all(matches(pattern, ancestor) for"),
+    ("who: user", "_among(subject.user, user) if subject.user else", ""),
+    ("who: group", "_among(subject.group, group) if subject.group else", ""),
+    ("each negatable: exe", "negated(_executable(subject.not_exe, actor.exe)) if subject.not_exe else", ""),
+    ("each negatable: parent", "negated(_executable(subject.not_parent, actor.parent)) if subject.not_parent else", ""),
+    (
+        "each negatable: ancestor",
+        "negated(_ancestor(subject.not_ancestor, actor.ancestors)) if subject.not_ancestor else",
+        "",
+    ),
+    ("each negatable: user", "negated(_among(subject.not_user, user)) if subject.not_user else", ""),
+    ("each negatable: group", "negated(_among(subject.not_group, group)) if subject.not_group else", ""),
+    (
+        "an executable that is not known cannot be decided",
+        "return None if exe is None else any(",
+        "return any(exe and ",
+    ),
+    (
+        "ancestors that are not known cannot be decided",
+        "if ancestors is None:\n        return None",
+        "if ancestors is None:\n        return False",
+    ),
+    (
+        "users and groups that are not known cannot be decided",
+        "return None if id_ is None else id_ in ids",
+        "return id_ in ids",
+    ),
+    ("user and group are known together or not at all", "if known else (None, None)", "if True else (None, None)"),
+)
+
+TRUTH = _of(
+    "policy/reference/truth.py",
+    (
+        "what does not hold settles it, whatever is unknown",
+        "if False in found:",
+        "if False in found and None not in found:",
+    ),
+    ("what is unknown stays so", "return None if None in found else True", "return True"),
+    ("not unknown is unknown", "return None if truth is None else not truth", "return not truth"),
+)
+
+OBJECTS = _of(
+    "policy/reference/objects.py",
+    (
+        "an object that is not known cannot be decided",
+        "if isinstance(found, File) else File(None, None)",
+        "if isinstance(found, File) else File(Nameless())",
+    ),
+    ("file: types", "file.type in selector.types", "True"),
+    ("file: a type that is not known", "None if file.type is None else", ""),
+    ("fileless: only what has no name", "isinstance(name, Nameless)", "True"),
+    (
+        "what has no name matches no pattern",
+        "return isinstance(name, bytes) and any(",
+        "return not isinstance(name, bytes) or any(",
+    ),
+    ("a name that is not known", "if name is None:\n        return None", "if name is None:\n        return False"),
+    ("no paths: any name, or none", "_name(paths, name) if paths else True", '_name(paths or ["/**"], name)'),
+    ("network: to", "_address(selector.to, peer) if selector.to else", ""),
+    ("network: IPv4-mapped addresses are IPv4", "(address.ipv4_mapped or address)", "address"),
+    (
+        "network: no `to` matches what has no address",
+        "or peer.address is None:\n        return False",
+        "or peer.address is None:\n        return True",
+    ),
+    ("network: ports", "_port(selector.ports, peer) if selector.ports else", ""),
+    ("network: port ranges are inclusive", "first <= peer.port <= last", "first <= peer.port < last"),
+    ("network: port ranges begin where they say", "first <= peer.port <= last", "first < peer.port <= last"),
+    ("network: unix", "_unix(selector.unix, peer) if selector.unix else", ""),
+    (
+        "network: no `unix` matches a peer with an address",
+        "if isinstance(peer, UnixPeer) else False",
+        "if isinstance(peer, UnixPeer) else True",
+    ),
+    ("network: protocols", "_protocol(selector.protocols, peer) if selector.protocols else", ""),
+    ("network: families", "_family(selector.families, peer) if selector.families else", ""),
+    (
+        "network: the family of a unix socket",
+        "(names.UNIX if isinstance(peer, UnixPeer) else peer.family)",
+        'getattr(peer, "family", 2)',
+    ),
+    (
+        "network: a peer that is not known",
+        "return None if peer is None else peer.protocol in",
+        "return peer is None or peer.protocol in",
+    ),
+    ("device: kinds", "device.kind in selector.kinds", "True"),
+    ("device: major numbers", "major == device.major and", ""),
+    ("device: minor numbers", "minor in (None, device.minor)", "True"),
+    ("device: `8:*` is every minor number", "minor in (None, device.minor)", "minor == device.minor"),
+    ("mount: sources", "_name(selector.sources, mount.source) if selector.sources else", ""),
+    ("mount: targets", "_name(selector.targets, mount.target) if selector.targets else", ""),
+    ("mount: types", "_type(selector.types, mount.type) if selector.types else", ""),
+    (
+        "ptrace: outside",
+        "return found.outside if outside and isinstance(found, Process) else",
+        "return True if outside and isinstance(found, Process) else",
+    ),
+    ("ptrace: any", "else None if outside else True", "else None if outside else False"),
+    ("numbers: of the class", "return found.value in wanted if", "return True if"),
+    (
+        "syscall: by name",
+        "[known[name] for name in given if name in known]",
+        "[known[name] + 1 for name in given if name in known]",
+    ),
+    (
+        "capability: by name",
+        "[names.CAPABILITIES[name] for name in given]",
+        "[names.CAPABILITIES[name] + 1 for name in given]",
+    ),
+    (
+        "namespace: by kind",
+        "[names.NAMESPACES.index(kind) for kind in given]",
+        "[names.NAMESPACES.index(kind) + 1 for kind in given]",
+    ),
+    ("signal: none given, any is meant", "return signals or None", "return signals"),
+    ("credential: none given, any is meant", "return ids or None", "return ids"),
+)
+
+GLOBS = _of(
+    "policy/reference/glob.py",
+    ("`*` stays inside one component", 'slash = name.find(b"/", begin) if piece == b"*" else -1', "slash = -1"),
+    (
+        "`**` crosses components",
+        'slash = name.find(b"/", begin) if piece == b"*" else -1',
+        'slash = name.find(b"/", begin)',
+    ),
+    ("`/**/` may be nothing", "reached = {*reached, *(end for", "reached = {*(end for"),
+    ("`/**/` ends at a component", 'if end and name[end - 1 : end] == b"/")', "if end)"),
+    ("a component is never empty", "range(begin + whole,", "range(begin,"),
+    ("`?` is never `/`", 'if lead == ord("/"):\n        return []', ""),
+    ("`?` is one character", "return [at + 1, at + length]", "return [at + 1]"),
+    ("`?` is one byte of what is no character", "all(0x80 <= byte <= 0xBF for byte in rest)", "True"),
+    (
+        "`?` is something",
+        'if piece == b"?":\n        return _character(name, at)',
+        'if piece == b"?":\n        return [at, at + 1]',
+    ),
+    (
+        "`[a-z]` is a range",
+        "members.update(range(chars[0][0], chars[2][0] + 1))",
+        "members.update((chars[0][0], chars[2][0]))",
+    ),
+    ("`[ab]` is one of these", "return [at + 1] if name[at] in members else []", "return [at + 1]"),
+    (
+        "`[!a]` is none of these",
+        "return [] if name[at] in members else _character(name, at)",
+        "return _character(name, at)",
+    ),
+    ("`{a,b}` is each of these", "for choice in choices for one in", "for choice in choices[:1] for one in"),
+    ("`/bin` also means its merged target", "if parts[1] in _MERGED:", "if False:"),
+    ("`/lib*` also means its merged target", '"libx32", "lib*")', '"libx32")'),
+    ("`/var/run` also means its merged target", 'if parts[1:3] == ["var", "run"]:', "if False:"),
+    ("only whole components are merged", "if parts[1] in _MERGED:", "if parts[1].startswith(_MERGED):"),
+    (
+        "globs mean the same at any length",
+        "return any(_match(spelling, name) for",
+        "return any(_match(spelling, name[:4000]) for",
+    ),
+    (
+        "globs mean the same at any depth",
+        "return any(_match(spelling, name) for",
+        'return any(_match(spelling, b"/".join(name.split(b"/")[:900])) for',
+    ),
+    (
+        "bytes that are not UTF-8 are bytes",
+        "return any(_match(spelling, name) for",
+        'return any(_match(spelling, name.decode(errors="replace").encode()) for',
+    ),
+    (
+        "newlines are bytes like others",
+        "return any(_match(spelling, name) for",
+        "return any(_match(spelling, name.strip()) for",
+    ),
+    (
+        "abstract names end where they end, not at a NUL",
+        "return any(_match(spelling, name) for",
+        'return any(_match(spelling, name.split(b"\\0")[0]) for',
+    ),
+    ("abstract names have no components", 'path = pattern.startswith(b"/")', "path = True"),
+    ("a pattern matches a whole name", "return len(name) in reached", "return bool(reached)"),
+)
+
+MUTANTS = (*DECIDE, *SUBJECTS, *TRUTH, *OBJECTS, *GLOBS)

@@ -57,7 +57,11 @@ DECIDE = _of(
     ("deny > would-deny", "else (decision.effect, 0)", "else (decision.effect if decision.effect != 3 else 2, 0)"),
     ("would-deny > audit", "else (decision.effect, 0)", "else (decision.effect if decision.effect != 2 else 1, 0)"),
     ("audit > allow", "else (decision.effect, 0)", "else (decision.effect if decision.effect != 1 else 0, 0)"),
-    ("of equally strict policies the first by name is told", "key=lambda policy: policy.name)", "key=id)[::-1]"),
+    (
+        "of equally strict policies the first by name is told",
+        "key=lambda policy: policy.name)",
+        "key=lambda policy: policy.name, reverse=True)",
+    ),
     ("error → deny if failMode is closed", "Effect.ALLOW if policy.fail_mode is FailMode.OPEN else", "Effect.ALLOW or"),
     ("error → allow if failMode is open", "Effect.ALLOW if policy.fail_mode is FailMode.OPEN else", ""),
     (

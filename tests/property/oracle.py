@@ -62,8 +62,8 @@ class Tally:
         self.met += other.met
 
 
-#: The policies, the request, the decision of the reference, and that of the tables (or what was raised instead).
-Compared = tuple[tuple[Policy, ...], Request, Decision, Decision | str]
+#: A request, the decision of the reference, and that of the tables (or what was raised instead).
+Compared = tuple[Request, Decision, Decision | str]
 
 
 class Disagreement(AssertionError):
@@ -93,15 +93,21 @@ def compare_part(seed: str, pairs: int) -> Tally:
         Disagreement: Two decisions differ; it is shown with the least that makes them differ.
     """
     tally = Tally()
-    for profile, request, expected, found in decisions(seed, pairs, tally):
-        if found != expected:
-            raise Disagreement(f"seed {seed}, pair {tally.pairs}: " + _explained(profile, request))
-        tally.add(request, expected)
+    for profiles, asked in groups(seed, pairs, tally):
+        for profile, compared in zip(profiles, asked, strict=True):
+            for request, expected, found in compared:
+                if found != expected:
+                    raise Disagreement(f"seed {seed}, pair {tally.pairs}: " + _explained(profile, request))
+                tally.add(request, expected)
     return tally
 
 
-def decisions(seed: str, pairs: int, tally: Tally) -> Iterator[Compared]:
-    """At least so many pairs with the decisions of reference and tables; what is refused is counted in the tally."""
+def groups(seed: str, pairs: int, tally: Tally) -> Iterator[tuple[list[tuple[Policy, ...]], list[list[Compared]]]]:
+    """
+    Profiles of one ruleset and what is said of requests to each, until there were at least so many pairs.
+
+    What is refused is counted in the tally.
+    """
     generator, count = Generator(seed), 0
     while count < pairs:
         profiles = generator.profiles()
@@ -110,10 +116,14 @@ def decisions(seed: str, pairs: int, tally: Tally) -> Iterator[Compared]:
         if ruleset is None:
             tally.refused += 1
             continue
-        for number, (profile, requests) in enumerate(zip(profiles, asked, strict=True)):
-            for request in requests:
-                yield profile, request, decide_by_reference(profile, request), _decided(ruleset, number, request)
-                count += 1
+        count += REQUESTS * len(profiles)
+        yield (
+            profiles,
+            [
+                [(one, decide_by_reference(profile, one), _decided(ruleset, number, one)) for one in requests]
+                for number, (profile, requests) in enumerate(zip(profiles, asked, strict=True))
+            ],
+        )
 
 
 def _compiled(profiles: Sequence[tuple[Policy, ...]], seed: str) -> Ruleset | None:

@@ -18,8 +18,8 @@ ABSTRACT = ["@a", "@", "@/a", "@a/b", "@a//", "@/bin", "@a\\*"]
 #: What stands for `**`, for `*`, and for one character; bytes that are not UTF-8 are written as surrogates.
 ANYTHING = ["a", "a/b", "b/é/a", "", "etc", "\n", "a\udcff/\udce6\udc97"]
 STARS = ["a", "ab", "日", "", "b", "b\n", "\udcff\udcfe"]
-ONES = ["a", "b", "c", "é", "日", "/", "\n", "\udcff", "\udce6\udc97"]
-ABSTRACT_FILLS = ["", "a", "b/", "\0", "\0b", "é", "\udcff/"]
+ONES = ["a", "b", "c", "é", "日", "/", "\n", "\udcff", "\udce6\udc97", "\udcc3a"]
+ABSTRACT_FILLS = ["", "", "a", "b/", "\0", "\0b", "\0", "é", "\udcff/"]
 NAME_MAX, ABSTRACT_MAX = 4095, 108
 
 #: Made of what names should not be made of, and of what they are seldom made of.
@@ -58,8 +58,8 @@ class Names:
 
     def _socket_pattern(self) -> str:
         """A pattern for unix sockets: a path, or an abstract name, in which `/` means little."""
-        while self._chance.random() < 0.6:
-            ends = ["", "*", "**", "?", "/*", "/**", "/**/b", "[!a]", "{a,/b}", "*b"]
+        while self._chance.random() < 0.7:
+            ends = ["", "*", "**", "?", "/*", "/*", "/**", "/**", "/**/b", "[!a]", "{a,/b}", "*b"]
             text = self._chance.choice(ABSTRACT) + self._chance.choice(ends)
             with contextlib.suppress(glob.GlobError):
                 glob.parse_socket(text)

@@ -179,7 +179,7 @@ class Rules:
             operations,
             self._some(FAMILIES, [0, 0, 2, 3]),
         )
-        if self._chance.random() < 0.3:
+        if self._chance.random() < 0.4:
             found = replace(found, to=(), ports=(), unix=self._names.socket_patterns())
         return _creating(found)
 

@@ -6,11 +6,12 @@ decisions; equal parts of diagrams are stored once. First-match semantics is kep
 be told may match.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
-from policy.compiler.limits import DECISION_NODES, DECISION_STEPS, OPERATIONS_AT_ONCE, CompileError
+from policy.compiler.limits import DECISION_STEPS, DIAGRAM_STEPS, OPERATIONS_AT_ONCE, CompileError
 from policy.compiler.truth import MAYBE, YES
-from policy.compiler.verdicts import Judge
+from policy.compiler.verdicts import Judge, Said
 from policy.compiler.words import Kind, Words
 from policy.model.types import OPERATIONS, Action, Class, Policy, Rule
 
@@ -52,8 +53,9 @@ class Decisions:
         self.literals = literals
         self.only_policy = policies[0].name if len(policies) == 1 else ""
         self._policies = policies
-        self._rules = rules
+        self.rules = rules
         self._words = words
+        self._steps = 0
         self._judges = judges
         of_class = OPERATIONS[class_]
         self._masks = [sum(1 << of_class.index(one) for one in some) for some in operations]
@@ -70,7 +72,7 @@ class Decisions:
         if any(depth for _, depth in places):
             found = sum(sorted(1 + depth for _, depth in places)[-OPERATIONS_AT_ONCE:])
             if found > DECISION_STEPS:
-                raise self._too_long(candidates, found)
+                raise self.too_long(candidates, found)
         return self._words.add([offset for offset, _ in places], Kind.OFFSET)
 
     def _split(self, candidates: tuple[Candidate, ...]) -> list[tuple[Candidate, ...]]:
@@ -91,57 +93,106 @@ class Decisions:
     def _decision(self, judge: Judge, candidates: tuple[Candidate, ...]) -> Place:
         if not any(one[2] for one in candidates):
             return self._words.verdict(judge.decide([one[:2] for one in candidates])), 0
-        return self._tested(judge, candidates, {})
+        by_policy = groupby(candidates, lambda one: self.rules[one[0]][0])
+        return _Diagram(self, judge, self._words, candidates).place([tuple(some) for _, some in by_policy])
 
-    def _tested(self, judge: Judge, candidates: Sequence[Candidate], known: dict[object, Place]) -> Place:
-        """A diagram; `known`: its parts so far, by what is left to be told in them."""
-        left = tuple(self._reduced(candidates))
-        place = known.get(left)
-        if place is None:
-            if len(known) >= DECISION_NODES:
-                raise self._too_long(left, len(known))
-            place = known[left] = self._test(judge, left, known)
-        return place
+    def spend(self, steps: int, candidates: Sequence[Candidate]) -> None:
+        """Count what making diagrams costs."""
+        self._steps += steps
+        if self._steps > DIAGRAM_STEPS:
+            raise self._refused(
+                candidates, f"telling them apart takes more than {DIAGRAM_STEPS:,} steps", DIAGRAM_STEPS
+            )
 
-    def _test(self, judge: Judge, candidates: tuple[Candidate, ...], known: dict[object, Place]) -> Place:
-        variable = _next(candidates)
+    def too_long(self, candidates: Sequence[Candidate], found: int) -> CompileError:
+        """A request could need so many tests."""
+        return self._refused(candidates, f"{found} tests; the limit is {DECISION_STEPS}", DECISION_STEPS, found)
+
+    def _refused(self, candidates: Sequence[Candidate], what: str, limit: int, found: int = 0) -> CompileError:
+        tested = [one[0] for one in candidates if one[2]]
+        place, rule = self.rules[tested[0]]
+        return CompileError(
+            f"rule `{rule.id}` and {len(tested) - 1} others ask for ancestors or end with waivers, and may all be "
+            f"about one request: {what}",
+            hint="let rules share their lists of ancestors, or give them different objects or executables",
+            limit=limit,
+            found=found or limit + 1,
+            policy=self._policies[place].name,
+            rule=rule.id,
+        )
+
+
+#: What a policy says, or what is still to be told.
+Part = Said | tuple[Candidate, ...]
+
+
+class _Diagram:
+    """
+    One decision while it is being made.
+
+    Args:
+        candidates: All of them, for messages.
+    """
+
+    def __init__(self, decisions: Decisions, judge: Judge, words: Words, candidates: tuple[Candidate, ...]) -> None:
+        self._decisions = decisions
+        self._judge = judge
+        self._words = words
+        self._candidates = candidates
+        self._known: dict[tuple[Part, ...], Place] = {}
+
+    def place(self, parts: Sequence[Part]) -> Place:
+        """
+        Args:
+            parts: Of each policy that has candidates.
+        """
+        told = tuple(one if isinstance(one, Said) else self._told(one) for one in parts)
+        state = tuple(one for one in told if one != ())
+        found = self._known.get(state)
+        if found is None:
+            found = self._known[state] = self._test(state)
+        return found
+
+    def _test(self, state: tuple[Part, ...]) -> Place:
+        open_ = [candidate for part in state if not isinstance(part, Said) for candidate in part]
+        self._decisions.spend(len(open_), self._candidates)
+        variable = _next(open_)
         if variable is None:
-            return self._words.verdict(judge.decide([one[:2] for one in candidates])), 0
-        no, yes = (self._tested(judge, _assume(candidates, variable, value), known) for value in (False, True))
-        untold = self._tested(judge, _untold(candidates), known) if variable < ANCESTORS else no
+            return self._words.verdict(self._judge.joined([one for one in state if isinstance(one, Said)])), 0
+        no = self.place(_each(state, lambda some: _assume(some, variable, False)))
+        yes = self.place(_each(state, lambda some: _assume(some, variable, True)))
+        untold = self.place(_each(state, _untold)) if variable < ANCESTORS else no
         if no == yes == untold:
             return no
         depth = 1 + max(no[1], yes[1], untold[1])
         if depth > DECISION_STEPS:
-            raise self._too_long(candidates, depth)
+            raise self._decisions.too_long(self._candidates, depth)
         return self._words.mixed((*_head(variable), no[0], yes[0], untold[0]), _KINDS), depth
 
-    def _reduced(self, candidates: Sequence[Candidate]) -> Iterator[Candidate]:
-        """Without rules past one that certainly matches, and without doubts that were raised before."""
-        place, certain, doubts = -1, False, set[Action]()
-        for one in candidates:
-            policy, rule = self._rules[one[0]]
-            if policy != place:
-                place, certain, doubts = policy, False, set[Action]()
-            if certain or (one[1] == MAYBE and rule.action in doubts):
-                continue
-            if not one[2]:
-                certain = one[1] == YES
-                doubts.add(rule.action)
-            yield one
+    def _told(self, candidates: tuple[Candidate, ...]) -> Part:
+        """What the policy says, if nothing that is still to be tested matters to it; empty: its default."""
+        place = self._decisions.rules[candidates[0][0]][0] if candidates else 0
+        left = tuple(self._reduced(candidates))
+        if not left or any(one[2] for one in left):
+            return tuple(left)
+        return self._judge.said(place, [one[:2] for one in left])
 
-    def _too_long(self, candidates: Sequence[Candidate], found: int) -> CompileError:
-        tested = [one[0] for one in candidates if one[2]]
-        place, rule = self._rules[tested[0]]
-        return CompileError(
-            f"rule `{rule.id}` and {len(tested) - 1} others ask for ancestors or end with waivers, and may all be "
-            f"about one request: {found} tests; the limit is {DECISION_STEPS}",
-            hint="let rules share their lists of ancestors, or give them different objects or executables",
-            limit=DECISION_STEPS,
-            found=found,
-            policy=self._policies[place].name,
-            rule=rule.id,
-        )
+    def _reduced(self, candidates: tuple[Candidate, ...]) -> Iterator[Candidate]:
+        """Without what comes after a rule that certainly matches, or after doubts that nothing can resolve."""
+        doubts = set[Action]()
+        for one in candidates:
+            action = self._decisions.rules[one[0]][1].action
+            if one[1] == MAYBE and action in doubts:
+                continue
+            yield one
+            if not one[2]:
+                doubts.add(action)
+                if one[1] == YES or len(doubts) > 1:
+                    return
+
+
+def _each(state: tuple[Part, ...], change: Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]) -> list[Part]:
+    return [one if isinstance(one, Said) else change(one) for one in state]
 
 
 def _next(candidates: Sequence[Candidate]) -> int | None:
@@ -157,14 +208,14 @@ def _head(variable: int) -> tuple[int, int]:
     return TEST << 24 | AT_BEFORE, variable - ANCESTORS
 
 
-def _assume(candidates: Sequence[Candidate], variable: int, value: bool) -> list[Candidate]:
+def _assume(candidates: Sequence[Candidate], variable: int, value: bool) -> tuple[Candidate, ...]:
     """What is left once a test has told; of two ends the earlier one is never behind the later."""
     left = []
     for rule, truth, literals in candidates:
         told = [(one, wanted, _follows(one, variable, value)) for one, wanted in literals]
         if all(known is None or known is wanted for _, wanted, known in told):
             left.append((rule, truth, tuple((one, wanted) for one, wanted, known in told if known is None)))
-    return left
+    return tuple(left)
 
 
 def _follows(one: int, variable: int, value: bool) -> bool | None:
@@ -176,10 +227,10 @@ def _follows(one: int, variable: int, value: bool) -> bool | None:
     return value if (one > variable) is value else None
 
 
-def _untold(candidates: Sequence[Candidate]) -> list[Candidate]:
+def _untold(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """What is left if nothing can be told of ancestors: they are known all together or not at all."""
     left = []
     for rule, truth, literals in candidates:
         rest = tuple(one for one in literals if one[0] >= ANCESTORS)
         left.append((rule, truth if len(rest) == len(literals) else MAYBE, rest))
-    return left
+    return tuple(left)

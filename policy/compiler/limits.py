@@ -32,8 +32,8 @@ DECISION_STEPS = 128
 OPERATIONS_AT_ONCE = 4
 #: End of a waiver, in Unix seconds; the kernel holds 32 bits.
 UNTIL_MAX = (1 << 32) - 1
-#: Parts of one decision's diagram while it is being made.
-DECISION_NODES = 1 << 14
+#: Steps of making the decisions of one class that have tests (parts of diagrams × rules still to be told in them).
+DIAGRAM_STEPS = 1 << 19
 
 
 class CompileError(Exception):

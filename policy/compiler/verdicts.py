@@ -41,7 +41,7 @@ def rank(effect: Effect, error: bool) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Said:
     """What one policy says: its place in the profile, effect, error, rule and errno."""
 
     policy: int
@@ -78,7 +78,7 @@ class Judge:
         self._rule_numbers = [numbers[policies[at].name, rule.id] for at, rule in rules]
         self._default_actions = defaults
         self._defaults = [
-            _Said(at, _effect(policy, defaults[at]), False, numbers[policy.name, f"default:{class_}"])
+            Said(at, _effect(policy, defaults[at]), False, numbers[policy.name, f"default:{class_}"])
             for at, policy in enumerate(policies)
         ]
         self._by_strictness = sorted(self._defaults, key=lambda said: said.order)
@@ -91,7 +91,15 @@ class Judge:
         Raises:
             CompileError: More would-denies come together than a decision can count.
         """
-        said = list(self._speak(truths))
+        return self.joined(list(self._speak(truths)))
+
+    def joined(self, said: Sequence[Said]) -> Verdict:
+        """
+        The verdict, given what those policies say that do not say their defaults.
+
+        Raises:
+            CompileError: As `decide`.
+        """
         spoken = {one.policy for one in said}
         silent = next((one for one in self._by_strictness if one.policy not in spoken), None)
         contenders = said if silent is None else [*said, silent]
@@ -103,7 +111,7 @@ class Judge:
             raise self._too_many(also)
         return Verdict(winner.effect, winner.error, winner.rule, tuple(one.rule for one in also), winner.errno)
 
-    def _speak(self, truths: Sequence[tuple[int, int]]) -> Iterator[_Said]:
+    def _speak(self, truths: Sequence[tuple[int, int]]) -> Iterator[Said]:
         """What each policy says that has a rule which may match."""
         at = 0
         while at < len(truths):
@@ -111,11 +119,13 @@ class Judge:
             end = at
             while end < len(truths) and self._rules[truths[end][0]][0] == place:
                 end += 1
-            yield self._one(place, truths[at:end])
+            yield self.said(place, truths[at:end])
             at = end
 
-    def _one(self, place: int, truths: Sequence[tuple[int, int]]) -> _Said:
+    def said(self, place: int, truths: Sequence[tuple[int, int]]) -> Said:
         """
+        What one policy says, given (index of the rule, MAYBE or YES) of its rules that may match, in order.
+
         The first rule that certainly matches decides, or the default, unless an earlier one may match and asks for
         something else: then the policy cannot decide.
         """
@@ -127,13 +137,13 @@ class Judge:
             if truth != MAYBE:
                 break
             if self._rules[index][1].action is not action:
-                return _Said(place, _error_effect(policy), True, self._rule_numbers[truths[0][0]])
+                return Said(place, _error_effect(policy), True, self._rule_numbers[truths[0][0]])
         effect = _effect(policy, action)
         decided = certain is not None and effect is Effect.DENY
         errno = self._rules[certain][1].errno if certain is not None and decided else Errno.EPERM
-        return _Said(place, effect, False, number, errno)
+        return Said(place, effect, False, number, errno)
 
-    def _too_many(self, also: Sequence[_Said]) -> CompileError:
+    def _too_many(self, also: Sequence[Said]) -> CompileError:
         names = ", ".join(f"`{self._policies[one.policy].name}`" for one in also[: ALSO_MAX + 1])
         return CompileError(
             f"{len(also)} permissive policies would deny one request beside the policy that decides; "

@@ -3,14 +3,15 @@ The way of a policy into the kernel, and the agent's knowledge of what is live.
 
 Every change is one transaction: parse, check against this node, find cgroups and profiles, compile, write down what the
 new generation means, install, switch. Until the switch nothing has changed; the switch is one write. Methods that
-change something are called from one thread; the snapshot they publish may be read from any.
+change something are called from one thread; the snapshot they publish may be read from any. It is one class, and long,
+because all of it is about one state; what can be said of values alone is in the modules beside it.
 """
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agent.daemon import checks, enforceable, hits, refusals, safety, waivers
+from agent.daemon import checks, enforceable, hits, refusals, safety, waivers, wanting
 from agent.daemon.live import LivePolicy, LiveWaiver, Order, Outcome, Snapshot
 from agent.daemon.ports import (
     CompileSession,
@@ -22,7 +23,7 @@ from agent.daemon.ports import (
     Problem,
     SessionFactory,
 )
-from agent.daemon.store import Generation, Pushed, Retired, State, Store, StoreError
+from agent.daemon.store import Generation, Retired, State, Store, StoreError
 from agent.workloads.follow import Follower
 from agent.workloads.scopes import Assignment, Glob, assign, matching
 from policy.compiler.ruleset import RuleReference, Ruleset
@@ -92,11 +93,11 @@ class Engine:
         refusals.refuse_errors(problems)
         names = tuple(one.policy.name for one in contents.policies)
         outcome = Outcome(tuple(problems), names, waivers=tuple(one.waiver.name for one in contents.waivers))
-        wanted = self._wanted(contents)
+        wanted = wanting.wanted(self.snapshot, contents, self._with.unix_ns())
         if wanted == (self.snapshot.policies, self.snapshot.waivers) and not self._unwritten:
             return replace(outcome, generation=self.snapshot.generation, unchanged=True)
         self._refuse_while_pending()
-        problems += self._misfits(contents, *wanted)
+        problems += waivers.refused(contents.waivers, *wanted, self._with.kernel.reaches())
         refusals.refuse_errors(problems)
         target = self._target(*wanted)
         problems += refusals.unmatched(names, target.own)
@@ -115,28 +116,6 @@ class Engine:
             enforced_after_ns=enforced_ns - arrived_ns,
         )
 
-    def _wanted(self, contents: Contents) -> tuple[dict[str, LivePolicy], dict[str, LiveWaiver]]:
-        """What would be live with what is pushed; what is live already and equal stays as it is."""
-        now = self._with.unix_ns()
-        policies = dict(self.snapshot.policies)
-        for one in contents.policies:
-            if not refusals.same(policies.get(one.policy.name), one):
-                pushed = Pushed(one.policy.name, one.digest, one.file, one.yaml, now)
-                policies[one.policy.name] = LivePolicy(one.policy, pushed)
-        return policies, waivers.merged(self.snapshot.waivers, contents.waivers, now)
-
-    def _misfits(
-        self, contents: Contents, policies: Mapping[str, LivePolicy], waived: Mapping[str, LiveWaiver]
-    ) -> list[Problem]:
-        """Errors for waivers that do not fit the policies, or that this node cannot do."""
-        names = {one.waiver.name for one in contents.waivers}
-        problems = waivers.misfits(policies, waived, names)
-        if problems:
-            return problems
-        return waivers.checked(
-            waivers.applied(policies, waived).values(), contents.waivers, self._with.kernel.reaches()
-        )
-
     def delete(self, names: Sequence[str], arrived_ns: int, waived: Sequence[str] = ()) -> Outcome:
         """
         Take policies and waivers away, and the waivers of those policies with them; all or none.
@@ -152,10 +131,7 @@ class Engine:
             refusals.refuse_errors(missing + [waivers.unknown(name) for name in waived if name not in live.waivers])
             self._refuse_while_pending()
             policies = {name: one for name, one in live.policies.items() if name not in names}
-            lasting = waivers.unexpired(live.waivers, self._with.unix_ns())
-            going = [one for one in waivers.of_policies(lasting, names) if one.name not in waived]
-            gone = {*waived, *(one.name for one in going)}
-            kept = {name: one for name, one in lasting.items() if name not in gone}
+            kept, going = waivers.without(live.waivers, names, waived, self._with.unix_ns())
             if policies:
                 target = self._target(policies, kept)
                 enforced_ns = self._switch(target, _compiled(session, target))

@@ -55,9 +55,18 @@ def again(
     return {name: live for name, live in found.items() if name not in names}, notes
 
 
-def of_policies(waivers: Mapping[str, LiveWaiver], names: Collection[str]) -> list[Waiver]:
-    """Those that waive rules of some policies."""
-    return [live.waiver for live in waivers.values() if live.waiver.policy in names]
+def without(
+    waivers: Mapping[str, LiveWaiver], policies: Collection[str], names: Collection[str], now_ns: int
+) -> tuple[dict[str, LiveWaiver], list[Waiver]]:
+    """
+    What is left when some policies and waivers are deleted; expired ones are not left either.
+
+    Returns:
+        Those left, and those that go because their policy does, though nobody named them.
+    """
+    lasting = unexpired(waivers, now_ns)
+    kept = {name: one for name, one in lasting.items() if name not in names and one.waiver.policy not in policies}
+    return kept, [one.waiver for name, one in lasting.items() if name not in kept and name not in names]
 
 
 def too_late(pushed: Iterable[ParsedWaiver], now_ns: int) -> Iterator[Problem]:
@@ -67,6 +76,17 @@ def too_late(pushed: Iterable[ParsedWaiver], now_ns: int) -> Iterator[Problem]:
             message = f"waiver `{one.waiver.name}` has expired and allows nothing"
             hint = "take it away, or write a later `expires`"
             yield _problem(one.waiver, message, "expired-waiver", hint, "warning")
+
+
+def refused(
+    pushed: Sequence[ParsedWaiver],
+    policies: Mapping[str, LivePolicy],
+    waivers: Mapping[str, LiveWaiver],
+    reaches: Reaches,
+) -> list[Problem]:
+    """Errors for waivers that do not fit the policies they would be live with, or that this node cannot do."""
+    found = misfits(policies, waivers, {one.waiver.name for one in pushed})
+    return found or checked(applied(policies, waivers).values(), pushed, reaches)
 
 
 def misfits(

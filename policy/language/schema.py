@@ -71,7 +71,7 @@ class ScopeEntry(Strict):
         return self
 
 
-class Who(Strict):
+class SubjectParts(Strict):
     """Parts of a subject, all of which must hold."""
 
     exe: list[Glob] = listed(LIST_MAX, "The executable's name matches one of these.")
@@ -81,7 +81,7 @@ class Who(Strict):
     ancestor: list[Glob] = listed(LIST_MAX, "That of the parent, or of its parent and so on, matches one of these.")
 
     @model_validator(mode="after")
-    def _some(self) -> "Who":
+    def _some(self) -> "SubjectParts":
         for name in sorted(self.model_fields_set):
             if not getattr(self, name):
                 raise refusal("empty", f"`{name}` is empty", "leave it out to mean anyone")
@@ -90,10 +90,10 @@ class Who(Strict):
         return self
 
 
-class Subject(Who):
+class Subject(SubjectParts):
     """Who acts; left out: anyone in scope."""
 
-    not_: Who = optional("None of these holds.", alias="not")
+    not_: SubjectParts = optional("None of these holds.", alias="not")
 
 
 class Control(Strict):

@@ -30,6 +30,7 @@ from policy.model.types import (
     Subject,
     SyscallSelector,
 )
+from policy.model.waivers import waive
 from tests.unit.policy.make import ROOT, file, policy, read, rule
 
 ROOM = Path(__file__).parents[3]
@@ -37,8 +38,10 @@ ABI = (ROOM / "bpf/include/abi.h").read_text()
 GOLDEN = ROOM / "tests/golden/policy"
 
 
-def example() -> list[Policy]:
-    return list(load((GOLDEN / "example.yaml").read_text()).policies)
+def example(name: str = "example") -> list[Policy]:
+    """The policies of a file, its waivers applied."""
+    found = load((GOLDEN / f"{name}.yaml").read_text())
+    return list(waive(found.policies, found.waivers))
 
 
 def literal(count: int, name: str = "paths") -> Policy:
@@ -51,11 +54,11 @@ def literal(count: int, name: str = "paths") -> Policy:
 def test_equal_policies_give_equal_bytes_in_any_process() -> None:
     """The bytes depend neither on the order of policies nor on the interpreter's hash seed."""
     code = (
-        "import hashlib; from policy.compiler import compile_profiles; from policy.language import load;"
-        f"p = load(open({str(GOLDEN / 'example.yaml')!r}).read()).policies;"
+        "import hashlib; from policy.compiler import compile_profiles;"
+        "from tests.unit.policy.test_compiler import example; p = example() + example('classes');"
         "print(hashlib.sha256(compile_profiles([p[::-1], p[:1]]).to_bytes()).hexdigest())"
     )
-    policies = example()
+    policies = example() + example("classes")
     expected = hashlib.sha256(compile_profiles([policies, policies[:1]]).to_bytes()).hexdigest()
     for seed in ("0", "1", "4294967295"):
         environment = {**os.environ, "PYTHONHASHSEED": seed}
@@ -65,11 +68,13 @@ def test_equal_policies_give_equal_bytes_in_any_process() -> None:
         assert run.stdout.strip() == expected
 
 
-def test_ruleset_is_the_golden_one() -> None:
-    """The tables of the example do not change unnoticed; RINGFENCE_GOLDEN=write writes them anew."""
-    ruleset = compile_profiles([example(), example()[:1]])
+@pytest.mark.parametrize(("profiles", "golden"), [(["example"], "ruleset"), (["classes"], "classes")])
+def test_ruleset_is_the_golden_one(profiles: list[str], golden: str) -> None:
+    """The tables of the examples do not change unnoticed; RINGFENCE_GOLDEN=write writes them anew."""
+    policies = [one for name in profiles for one in example(name)]
+    ruleset = compile_profiles([policies, policies[:1]])
     found = "\n".join(_described(ruleset)) + "\n"
-    path = GOLDEN / "ruleset.txt"
+    path = GOLDEN / f"{golden}.txt"
     if os.environ.get("RINGFENCE_GOLDEN") == "write":
         path.write_text(found)
     assert found == path.read_text()

@@ -166,6 +166,7 @@ def _child(connection: "Connection[Any, Any]", units: UnitCache | None) -> NoRet
     """Answer calls until the other end closes."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    gc.disable()  # it ends soon, and what a compilation makes is in use until then
     calls: dict[str, Callable[[Any], Any]] = {"parse": parse, "compile": partial(compile_profiles, cache=units)}
     try:
         while True:

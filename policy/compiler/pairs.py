@@ -12,12 +12,13 @@ A name that the anchored automaton knows letter by letter has one floating signa
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy.compiler.limits import PAIR_STEPS, PAIRS
-from policy.compiler.subsets import Automaton, Explosion, Place, Precedence
+from policy.compiler.subsets import Automaton, Explosion, Precedence
 
 #: Values of a row beside the numbers of pairs written out: the floating signature decides alone, or the anchored one.
 FLOATING, ANCHORED = 0, -1
@@ -85,22 +86,17 @@ class _Sides:
 
 
 class _Ranks:
-    """Precedence as arrays. Places at which all atoms say the same are one; at the last, what nothing hides needs."""
+    """Precedence as arrays, a column a place; in the last column stands what nothing hides."""
 
     def __init__(self, precedence: Precedence) -> None:
-        self._atoms = len(precedence.needs)
-        found: dict[Place, list[tuple[int, int, int]]] = {}
-        for atom, (needs, hides) in enumerate(zip(precedence.needs, precedence.hides, strict=True)):
-            for place in (needs or {}).keys() | hides.keys():
-                entry = (atom, (needs or {}).get(place, _NEVER), hides.get(place, _NEVER))
-                found.setdefault(place, []).append(entry)
-        distinct = sorted(set(map(tuple, found.values())))
-        self.places = len(distinct) + 1
-        shape = (self._atoms, self.places)
-        self._needs, self._hides = np.full(shape, _NEVER, np.int32), np.full(shape, _NEVER, np.int32)
-        for at, entries in enumerate(distinct):
-            atoms, needs, hides = np.array(entries, np.int64).T
-            self._needs[atoms, at], self._hides[atoms, at] = needs, hides
+        both = [*precedence.needs, *precedence.hides]
+        places = {place: at for at, place in enumerate(dict.fromkeys(chain.from_iterable(one or () for one in both)))}
+        self.places = len(places) + 1
+        found = np.full((len(both), self.places), _NEVER, np.int32)
+        for at, one in enumerate(both):
+            for place, rule in (one or {}).items():
+                found[at, places[place]] = rule
+        self._needs, self._hides = found[: len(precedence.needs)], found[len(precedence.needs) :]
         self._needs[[atom for atom, needs in enumerate(precedence.needs) if needs is None], -1] = 0
 
     def of(self, signatures: Sequence[Sequence[int]]) -> _Sides:

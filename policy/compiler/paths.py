@@ -60,6 +60,7 @@ class Paths:
         parsed = [[tokens for text in atom for tokens in _parsed(text)] for atom in atoms]
         classes = byte_classes(tokens for patterns in parsed for tokens in patterns)
         self._byte_classes = classes.of
+        precedence = precedence.joined()
         try:
             self._anchored = determinise(Patterns(_some(parsed, False), classes), precedence)
             self._floating = determinise(Patterns(_some(parsed, True), classes), precedence)

@@ -9,6 +9,7 @@ Bytes that no pattern tells apart form a class; classes are numbered from 1.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from policy.compiler.limits import STATES, CompileError
 from policy.model.glob import OneOf, Token, Wild
@@ -67,6 +68,14 @@ def floats(tokens: Sequence[Token]) -> bool:
     return len(tokens) > 2 and tokens[0] == SLASH and tokens[1] in _ANY_DEPTH
 
 
+def _literal(tokens: Sequence[Token]) -> bytes:
+    """What comes before the first wildcard."""
+    try:
+        return bytes(tokens)  # type: ignore[arg-type]
+    except TypeError:
+        return bytes(takewhile(lambda token: isinstance(token, int), tokens))  # type: ignore[arg-type]
+
+
 @dataclass(slots=True)
 class Node:
     """
@@ -115,39 +124,51 @@ class Patterns:
         self.accepts: dict[int, list[int]] = {}
         self.core: list[Node] = []
         self._slash = self.classes.of[SLASH]
+        self._shared: dict[bytes, int] = {}  # nodes of directories, since many files share theirs
         for atom, patterns in enumerate(atoms):
             for tokens in patterns:
                 self._insert(tokens, atom)
 
     def _insert(self, tokens: Sequence[Token], atom: int) -> None:
         """Literal tokens go down the trie; from the first wildcard on, into the core."""
-        node, at, of, edges = 0, 0, self.classes.of, self.edges
-        for token in tokens:
-            if not isinstance(token, int):
-                break
-            key = node << 8 | of[token]
-            following = edges.get(key)
-            node = self._trie_child(node, key) if following is None else following
-            at += 1
-        if at == len(tokens):
+        text = _literal(tokens).translate(self.classes.of)
+        cut = text.rfind(self._slash) + 1
+        directory = self._shared.get(text[:cut])
+        if directory is None:
+            directory = self._shared[text[:cut]] = self._walk(0, text[:cut])
+        node = self._walk(directory, text[cut:])
+        if len(text) == len(tokens):
             self.accepts.setdefault(node, []).append(atom)
         else:
-            self._insert_core(self._companion(node), tokens[at:], atom)
+            self._insert_core(self._companion(node), tokens[len(text) :], atom)
 
-    def _trie_child(self, node: int, key: int) -> int:
-        child = len(self.parents)
-        if child >= STATES:
+    def _walk(self, node: int, text: bytes) -> int:
+        """The trie's node for `text` below another; what is missing is made."""
+        edges = self.edges
+        for at, class_ in enumerate(text):
+            following = edges.get(node << 8 | class_)
+            if following is None:
+                return self._grow(node, text[at:])
+            node = following
+        return node
+
+    def _grow(self, node: int, text: bytes) -> int:
+        """New nodes below one, each below the one before."""
+        begin, end = len(self.parents), len(self.parents) + len(text)
+        if end > STATES:
             raise CompileError(
                 f"the paths need more than {STATES:,} states",
                 hint="join paths of one directory into `DIR/**`, or split the policy between scopes",
                 limit=STATES,
-                found=child + 1,
+                found=end,
             )
-        self.edges[key] = child
-        self.parents.append(node)
-        self.letters.append(key & 0xFF)
-        self.depths.append(self.depths[node] + 1)
-        return child
+        above = (node, *range(begin, end - 1))
+        keys = (one << 8 | class_ for one, class_ in zip(above, text, strict=True))
+        self.edges.update(zip(keys, range(begin, end), strict=True))
+        self.parents += above
+        self.letters += text
+        self.depths += range(self.depths[node] + 1, self.depths[node] + 1 + len(text))
+        return end - 1
 
     def _companion(self, node: int) -> int:
         if node not in self.companions:
@@ -168,7 +189,12 @@ class Patterns:
         self.core[node].accepts.append(atom)
 
     def _core_child(self, node: int, token: Token) -> int:
-        """A new node after `token`, with the edges that lead to it and those it has by itself."""
+        """
+        A new node after `token`, with the edges that lead to it and those it has by itself.
+
+        Whatever an edge leads to has a greater number, if it is not the node itself.
+        """
+        inside = [self._node() for _ in range(_inside(token))]
         child = self._node()
         here, there = self.core[node], self.core[child]
         match token:
@@ -187,32 +213,39 @@ class Patterns:
                 there.add({}, [child])
                 there.loops = True
             case Wild.DIRECTORIES:
-                self._directories(node, child)
+                self._directories(node, inside[0], child)
             case Wild.ONE:
-                here.add(*self._character(frozenset(), child))
+                here.add(*self._character(frozenset(), inside, child))
             case OneOf(members, True):
-                here.add(*self._character(self.classes.classes(members), child))
+                here.add(*self._character(self.classes.classes(members), inside, child))
             case OneOf(members, False):
                 here.add({class_: [child] for class_ in self.classes.classes(members)}, [])
             case int(byte):
                 here.add({self.classes.of[byte]: [child]}, [])
         return child
 
-    def _directories(self, node: int, child: int) -> None:
+    def _directories(self, node: int, inside: int, child: int) -> None:
         """`(.*/)?`: the child is entered at once, and after every slash from here on."""
-        inside = self._node()
         self.core[node].empty.append(child)
         for at in (node, inside):
             self.core[at].add({self._slash: [inside, child]}, [inside])
         self.core[inside].loops = True
 
-    def _character(self, without: frozenset[int], child: int) -> tuple[dict[int, list[int]], list[int]]:
+    def _character(
+        self, without: frozenset[int], inside: Sequence[int], child: int
+    ) -> tuple[dict[int, list[int]], list[int]]:
         """Edges of one character that is none of the ASCII classes `without`, or one byte, and no slash."""
         edges: dict[int, list[int]] = {self._slash: [], **{class_: [] for class_ in without}}
         following = child
-        for lead in _LEADS:
-            waiting = self._node()
+        for lead, waiting in zip(_LEADS, reversed(inside), strict=True):
             self.core[waiting].add({class_: [following] for class_ in self.classes.classes(_CONTINUATION)}, [])
             edges.update((class_, [child, waiting]) for class_ in self.classes.classes(lead))
             following = waiting
         return edges, [child]
+
+
+def _inside(token: Token) -> int:
+    """How many nodes one is in while it is being read."""
+    if token is Wild.ONE or (isinstance(token, OneOf) and token.negated):
+        return len(_LEADS)
+    return int(token is Wild.DIRECTORIES)

@@ -7,14 +7,15 @@ dropped on the way, so that patterns multiply only where rules really need them 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy.compiler.limits import CORE_STATES, CORE_STEPS, STATES, CompileError
-from policy.compiler.patterns import Patterns
+from policy.compiler.patterns import Node, Patterns
 
 #: Where a rule stands: (policy, class, operation).
 Place = tuple[int, str, str]
@@ -32,6 +33,24 @@ class Precedence:
 
     needs: Sequence[Mapping[Place, int] | None]
     hides: Sequence[Mapping[Place, int]]
+
+    def joined(self) -> "Precedence":
+        """The same with places that all atoms treat alike joined into one: a rule's operations, as a rule."""
+        said: dict[Place, list[tuple[int, int, int]]] = {}
+        for atom, (needs, hides) in enumerate(zip(self.needs, self.hides, strict=True)):
+            for place in (needs or {}).keys() | hides.keys():
+                entry = (atom, (needs or {}).get(place, -1), hides.get(place, -1))
+                said.setdefault(place, []).append(entry)
+        first = {tuple(entries): place for place, entries in sorted(said.items(), reverse=True)}
+        kept = frozenset(first.values())
+        return Precedence(
+            [None if needs is None else _only(needs, kept) for needs in self.needs],
+            [_only(hides, kept) for hides in self.hides],
+        )
+
+
+def _only(rules: Mapping[Place, int], places: Set[Place]) -> dict[Place, int]:
+    return {place: rule for place, rule in rules.items() if place in places}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +162,9 @@ class _Core:
         return {atom for node in self.sets[number] for atom in self.nodes[node].accepts}
 
     def step(self, number: int, class_: int) -> int:
+        """Where a set leads, which is worked out if it was not yet."""
+        while number >= len(self.defaults):
+            self.complete(len(self.defaults))
         return self.table[number].get(class_, self.defaults[number])
 
     def _explosion(self, passed: str, limit: int) -> "Explosion":
@@ -188,17 +210,18 @@ def _closures(patterns: Patterns) -> list[frozenset[int]]:
 
 def _reachable_needs(patterns: Patterns, precedence: Precedence) -> list[dict[Place, int] | None]:
     """What each core node can still lead to, by place; nodes made for a token's inside count with the token's child."""
-    core = patterns.core
-    needs: list[dict[Place, int] | None] = [_needs_of(node.accepts, precedence) for node in core]
-    changed = True
-    while changed:  # children have higher numbers than their parents, so that two or three rounds are enough
-        changed = False
-        for at in range(len(core) - 1, -1, -1):
-            following = set(core[at].default).union(core[at].empty, *core[at].edges.values()) - {at}
-            joined = _join_needs([needs[at], *(needs[one] for one in following)])
-            if joined != needs[at]:
-                needs[at], changed = joined, True
+    needs: list[dict[Place, int] | None] = [_needs_of(node.accepts, precedence) for node in patterns.core]
+    if not any(_hides(node, precedence) for node in patterns.core):
+        return needs  # nobody asks
+    for at in range(len(needs) - 1, -1, -1):  # edges lead to greater numbers
+        node = patterns.core[at]
+        following = {*node.default, *node.empty, *chain.from_iterable(node.edges.values())} - {at}
+        needs[at] = _join_needs([needs[at], *(needs[one] for one in following)])
     return needs
+
+
+def _hides(node: Node, precedence: Precedence) -> bool:
+    return node.loops and any(precedence.hides[atom] for atom in node.accepts)
 
 
 def _needs_of(atoms: Sequence[int], precedence: Precedence) -> dict[Place, int] | None:
@@ -256,22 +279,23 @@ def _walk_trie(patterns: Patterns, precedence: Precedence, core: _Core) -> _Trie
 
     What lies below a node and is hidden there for ever is left out: the core alone goes on.
     """
-    needs = _trie_needs(patterns, precedence, core.needs)
+    needs: list[dict[Place, int] | None] = []
     parents, letters, companions = patterns.parents, patterns.letters, patterns.companions
     order = np.argsort(np.array(patterns.depths), kind="stable")
-    sets = [-1] * len(parents)
+    sets = [core.empty] * len(parents)
     for node in order.tolist():
-        above = sets[parents[node]] if node else core.empty
-        if above < 0:
+        above = sets[parents[node]]
+        joins = companions.get(node)
+        if above < 0 or (above == core.empty and joins is None):
+            sets[node] = above
             continue
-        while above >= len(core.defaults):
-            core.complete(len(core.defaults))
-        here = core.table[above].get(letters[node], core.defaults[above]) if node else above
-        if node in companions:
-            here = core.intern(core.sets[here] | core.closure(companions[node]))
-        hidden = core.hidden[here]
-        if not (node and hidden and core.pointless(needs[node], hidden)):
-            sets[node] = here
+        here = core.step(above, letters[node]) if node else above
+        if joins is not None:
+            here = core.intern(core.sets[here] | core.closure(joins))
+        if node and core.hidden[here]:
+            needs = needs or _trie_needs(patterns, precedence, core.needs)
+            here = -1 if core.pointless(needs[node], core.hidden[here]) else here
+        sets[node] = here
     found = np.array(sets, np.int64)
     nodes = order[found[order] >= 0]
     depths = np.array(patterns.depths)[nodes]
@@ -283,11 +307,8 @@ def _trie_needs(
     patterns: Patterns, precedence: Precedence, core_needs: Sequence[dict[Place, int] | None]
 ) -> list[dict[Place, int] | None]:
     """What is still to be found at and below each trie node."""
-    needs: list[dict[Place, int] | None] = [None] * len(patterns.parents)
-    if not any(node.loops and node.accepts for node in patterns.core):
-        return needs  # nothing is hidden anywhere
     unset: dict[Place, int] = {}
-    needs = [unset] * len(needs)
+    needs: list[dict[Place, int] | None] = [unset] * len(patterns.parents)
     for node in range(len(needs) - 1, -1, -1):
         if node in patterns.accepts:
             needs[node] = _join_needs([needs[node], _needs_of(patterns.accepts[node], precedence)])

@@ -28,7 +28,9 @@ _SOCKET = "/@"
 _WHOLE = "patterns match whole names from the root"
 #: Text that stands for itself.
 _LITERAL = re.compile(r"[^*?\[\]{}\\]*")
-_PIECE = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\*\*?|.", re.DOTALL)
+_PIECE = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|\*\*?|[^*?\[\\/]+|.", re.DOTALL)
+#: Characters that stand for themselves everywhere.
+_PLAIN = re.compile(r"[^*?\[\]{}\\,]+")
 _STARS = re.compile(r"\*+")
 _MERGED = re.compile(r"/(bin|sbin|lib|lib32|lib64|libx32|lib\*)(?=/|$)")
 _VAR_RUN = re.compile(r"/var/run(?=/|$)")
@@ -75,7 +77,7 @@ Token = int | Wild | OneOf
 
 @dataclass(frozen=True, slots=True)
 class _Lexeme:
-    """A piece of the text; `kind` is one of: char, class, star, one, open, comma, close."""
+    """A piece of the text; `kind` is one of: text, class, star, one, open, comma, close."""
 
     kind: str
     text: str
@@ -196,7 +198,8 @@ def _lexeme(pattern: str, at: int) -> _Lexeme:
             return _Lexeme("star", stars)
         case "?" | "{" | "," | "}":
             return _Lexeme({"?": "one", "{": "open", ",": "comma", "}": "close"}[char], char)
-    return _Lexeme("char", char)
+    plain = _PLAIN.match(pattern, at)
+    return _Lexeme("text", plain.group() if plain else char)
 
 
 def _escape(pattern: str, at: int) -> _Lexeme:
@@ -205,7 +208,7 @@ def _escape(pattern: str, at: int) -> _Lexeme:
         raise GlobError(f"pattern `{pattern}` ends with `\\`", "write `\\\\` for the character itself")
     if escaped not in _SPECIAL:
         raise GlobError(f"pattern `{pattern}` escapes `{escaped}`, which needs no escape", f"write `{escaped}`")
-    return _Lexeme("char", "\\" + escaped)
+    return _Lexeme("text", "\\" + escaped)
 
 
 def _class(pattern: str, at: int) -> _Lexeme:

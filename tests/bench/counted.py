@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.bench.instructions import COLD_COUNT, FILE, MOST_COUNT, SMALL_COUNT, Counts, breakdown
+from tests.bench.instructions import COLD_COUNT, FILE, SMALL_COUNT, Counts, breakdown
 from tests.bench.lines import Budget, Line
 
 OPEN, STAT, CONNECT, EXEC = "open+close", "stat", "socket+connect+close", "vfork+exec+wait"
@@ -36,8 +36,7 @@ def lines(found: Counts) -> Iterator[Line]:
     """Those of one boot."""
     for budget, run, operation in ROWS:
         yield _line(found, budget, run, operation)
-    yield _flat(found, "many", found.many, "of the mix")
-    yield _flat(found, "most", MOST_COUNT, "without names anywhere")
+    yield _flat(found)
     for problem in found.problems:
         yield Line("a run went wrong", "", problem, None, found.kernel, METHOD)
 
@@ -62,15 +61,15 @@ def _beside(found: Counts, operation: str) -> str:
     return f"base {base:,}; AppArmor {found.over_base('apparmor', operation):+,}"
 
 
-def _flat(found: Counts, which: str, count: int, kind: str) -> Line:
-    what = f"open+close, in scope, {count:,} file rules {kind} against {SMALL_COUNT}"
+def _flat(found: Counts) -> Line:
+    what = f"open+close, in scope, {found.many:,} file rules of the mix against {SMALL_COUNT}"
     try:
-        few, many = (found.cost(f"{one} rules", OPEN) for one in ("few", which))
+        few, many = (found.cost(f"{one} rules", OPEN) for one in ("few", "many"))
     except KeyError:
         return Line(what, "within 2 %", "not measured: the run failed", None, found.kernel, METHOD)
     percent = abs(many - few) / few * 100
     measured = f"{many:,} against {few:,}: {percent:.2f} %"
-    beside = "" if count >= 10_000 else "more are past a limit of the compiler"
+    beside = "" if found.many >= 10_000 else "more are past a limit of the compiler"
     return Line(what, "within 2 %", measured, percent / 2, found.kernel, METHOD, beside)
 
 

@@ -28,7 +28,7 @@ LONG = "/srv/www-of-the-shop/shop-in-winter/releases-of-it/2024-and-later/public
 #: Directories that are asked about for the first time when they are measured; as long and as deep as FILE.
 COLD = ("/srv/www/shop/releases/2024/coldbase", "/srv/www/shop/releases/2024/coldours")
 COLD_COUNT = 300
-SMALL_COUNT, MOST_COUNT, COUNTS = 10, 10_000, (10_000, 5_000, 2_000, 1_000, 500, 200)
+SMALL_COUNT, COUNTS = 10, (10_000, 5_000, 2_000, 1_000, 500, 200)
 
 #: Nothing about files: what every hook does before it asks about the object.
 NETWORK_ONLY = """
@@ -93,7 +93,6 @@ def plan() -> tuple[Run, ...]:
         Run("cold in scope", "web", in_scope=True, bench="coldbench", arguments=cold(1)),
         Run("few rules", "few", in_scope=True),
         Run("many rules", "many", in_scope=True),
-        Run("most rules", "most", in_scope=True),
         Run("in scope again", "web", in_scope=True),
         Run("installed", ""),
         Run("network rules only", "network", in_scope=True),
@@ -182,13 +181,11 @@ def prepare(kernel: str, directory: Path) -> int:
     for tool in ("hookbench", "coldbench", "nothing"):
         build = ["gcc", "-O2", "-static", "-o", directory / tool, TREE / "tests/bench" / f"{tool}.c"]
         subprocess.run(build, check=True, timeout=60)
-    policies = {"web": shapes.web(), "network": shapes.written(NETWORK_ONLY), "few": shapes.file_rules(SMALL_COUNT)}
+    policies = {"web": shapes.web(), "network": shapes.written(NETWORK_ONLY), "few": shapes.ten_rules()}
     for name, policy in policies.items():
         (directory / name).write_bytes(compile_profiles([[policy]]).to_bytes())
     many, ruleset = most_rules()
     (directory / "many").write_bytes(ruleset)
-    most = compile_profiles([[shapes.file_rules(MOST_COUNT, anywhere=False)]])
-    (directory / "most").write_bytes(most.to_bytes())
     (directory / "apparmor").write_text(PROFILE)
     files = [FILE, SHALLOW, LONG, *(f"{place}/{number:03}/f" for place in COLD for number in range(COLD_COUNT))]
     runs = [asdict(run) for run in plan()]

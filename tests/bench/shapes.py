@@ -7,6 +7,7 @@ The same number of rules is the same policy on every machine.
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from policy.language import load
 from policy.model.types import Action, CgroupScope, FileSelector, Policy, Rule
@@ -80,6 +81,28 @@ def file_rules(count: int, *, anywhere: bool = True) -> Policy:
     """
     shapes = SHAPES if anywhere else (*SHAPES[:-1], _literal)
     return Policy("files", (CgroupScope("/bench"),), tuple(_rule(number, shapes) for number in range(count)))
+
+
+def ten_rules() -> Policy:
+    """Ten file rules with all of the mix: every other of the first twenty."""
+    policy = file_rules(20)
+    return replace(policy, rules=policy.rules[1::2])
+
+
+def literal_rules(count: int) -> Policy:
+    """As `file_rules`, literal paths only."""
+    return Policy("files", (CgroupScope("/bench"),), tuple(_rule(number, (_literal,) * 20) for number in range(count)))
+
+
+def tenants(count: int) -> list[Policy]:
+    """Policies of different scopes, each `web` with paths of its own."""
+    own = web().rules
+    return [replace(web(), name=f"tenant-{at}", rules=(*own, *_own(at))) for at in range(count)]
+
+
+def _own(tenant: int) -> tuple[Rule, ...]:
+    """Twenty rules of the mix."""
+    return tuple(_rule(number, SHAPES) for number in range(20 * tenant, 20 * tenant + 20))
 
 
 def _rule(number: int, shapes: Sequence[Shape]) -> Rule:

@@ -294,7 +294,7 @@ def _fs_types(rule: Rule) -> Test | None:
 def _is_fs_type(test: Any, value: Any) -> int:
     if value is UNKNOWN:
         return MAYBE
-    return YES if isinstance(value, bytes) and value.decode() in test else NO
+    return YES if value in [name.encode() for name in test] else NO
 
 
 def _no_name_fits(test: Any, value: Any) -> int:  # noqa: ARG001 - nothing that is asked of a name holds

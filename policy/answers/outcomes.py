@@ -45,7 +45,7 @@ class Outcome:
 
 
 #: A rule's place in its room, and where it matches among the objects of one group.
-_Candidate = tuple[int, Box | None, Box]
+Candidate = tuple[int, Box | None, Box]
 #: Policies that apply together; an empty one allows everything.
 Profile = Sequence[Policy]
 
@@ -82,7 +82,7 @@ class Outcomes:
             for rule in rules_of([policy], room.class_):
                 self._rules[len(self._rules)] = (place, rule)
         self._operations = {at: operations_of(rule) for at, (_, rule) in self._rules.items()}
-        self._memo: dict[tuple[tuple[_Candidate, ...], bool], list[tuple[Box, tuple[Decision, ...]]]] = {}
+        self._memo: dict[tuple[tuple[Candidate, ...], bool], list[tuple[Box, tuple[Decision, ...]]]] = {}
 
     def of(self, operation: str) -> list[Outcome]:
         """
@@ -94,32 +94,32 @@ class Outcomes:
         no_default = (self._room.class_, operation) in WITHOUT_DEFAULT
         return [
             Outcome((mask, *rest), decisions)
-            for candidates, mask in self._groups(operation)
+            for candidates, mask in self.groups(operation)
             for rest, decisions in self._decide(candidates, no_default)
         ]
 
-    def _groups(self, operation: str) -> list[tuple[tuple[_Candidate, ...], int]]:
+    def groups(self, operation: str) -> list[tuple[tuple[Candidate, ...], int]]:
         """Cells of the first dimension, by the rules that may match there."""
-        cells: dict[int, list[_Candidate]] = {cell: [] for cell in bits(self._within[0])}
+        cells: dict[int, list[Candidate]] = {cell: [] for cell in bits(self._within[0])}
         for at in sorted(self._rules):
             extent = self._room.extents[at]
             if extent is None or operation not in self._operations[at]:
                 continue
             for cell in bits(extent.possible[0] & self._within[0]):
                 cells[cell].append((at, _rest(extent, cell), extent.possible[1:]))
-        groups: dict[tuple[_Candidate, ...], int] = {}
+        groups: dict[tuple[Candidate, ...], int] = {}
         for cell, candidates in cells.items():
             key = tuple(candidates)
             groups[key] = groups.get(key, 0) | 1 << cell
         return list(groups.items())
 
-    def _decide(self, candidates: tuple[_Candidate, ...], no_default: bool) -> list[tuple[Box, tuple[Decision, ...]]]:
+    def _decide(self, candidates: tuple[Candidate, ...], no_default: bool) -> list[tuple[Box, tuple[Decision, ...]]]:
         key = (candidates, no_default)
         if key not in self._memo:
             self._memo[key] = self._decided(candidates, no_default)
         return self._memo[key]
 
-    def _decided(self, candidates: Sequence[_Candidate], no_default: bool) -> list[tuple[Box, tuple[Decision, ...]]]:
+    def _decided(self, candidates: Sequence[Candidate], no_default: bool) -> list[tuple[Box, tuple[Decision, ...]]]:
         pieces: list[tuple[Box, tuple[Decision, ...]]] = [(self._within[1:], ())]
         for place, policy in enumerate(self._policies):
             mine = [one for one in candidates if self._rules[one[0]][0] == place]
@@ -133,7 +133,7 @@ class Outcomes:
         return [(box, tuple(self._of_profiles(said))) for box, said in pieces]
 
     def _of_policy(
-        self, policy: Policy, candidates: Sequence[_Candidate], whole: Box, no_default: bool
+        self, policy: Policy, candidates: Sequence[Candidate], whole: Box, no_default: bool
     ) -> list[tuple[Box, Decision]]:
         found = []
         for box, index, perhaps in split(candidates, whole):
@@ -155,7 +155,7 @@ def _rest(extent: Extent, cell: int) -> Box | None:
     return extent.certain[1:] if extent.certain and extent.certain[0] >> cell & 1 else None
 
 
-def split(candidates: Sequence[_Candidate], whole: Box) -> list[tuple[Box, int | None, tuple[int, ...]]]:
+def split(candidates: Sequence[Candidate], whole: Box) -> list[tuple[Box, int | None, tuple[int, ...]]]:
     """
     A box by the first rule that certainly matches (None: none does), with those before it that may match.
 

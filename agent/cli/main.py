@@ -13,7 +13,7 @@ import typer
 
 from agent.cli.client import DEFAULT_SOCKET
 from agent.cli.exits import CliError, Exit
-from agent.cli.output import Format
+from agent.cli.output import Format, LintFormat
 from agent.cli.problems import Problem, show
 
 app = typer.Typer(
@@ -43,6 +43,9 @@ Socket = Annotated[
 ]
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="Policy files; `-` is standard input.")]
 
+Paths = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Policy files or directories of them; `-` is standard input.")
+]
 Now = Annotated[
     str, typer.Option("--now", metavar="TIME", help="What time it is (2026-11-24); what was before does not count.")
 ]
@@ -71,6 +74,19 @@ def validate(files: Files, output: Output = Format.TABLE) -> None:
     from agent.cli import policies
 
     policies.validate(files, output)
+
+
+@policy_app.command()
+def lint(
+    files: Paths,
+    root: Annotated[str, typer.Option(metavar="DIR", help="Look for symlinks in this root file system.")] = "",
+    now: Now = "",
+    output: Annotated[LintFormat, typer.Option("-o", "--output", help="Form of the data.")] = LintFormat.TABLE,
+) -> None:
+    """Find rules that never decide, contradict others or lock a node up. Exits 4 if there is a warning or worse."""
+    from agent.cli import findings
+
+    findings.lint(files, root, now, output)
 
 
 @policy_app.command()

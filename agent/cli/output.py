@@ -20,6 +20,14 @@ class Format(StrEnum):
     YAML = "yaml"
 
 
+class LintFormat(StrEnum):
+    """Values of `-o` of `policy lint`; SARIF is what code hosts and editors show beside the lines."""
+
+    TABLE = "table"
+    JSON = "json"
+    SARIF = "sarif"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """

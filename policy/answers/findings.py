@@ -154,3 +154,17 @@ def about(
     position = rule.position if rule else policy.position
     hint = hint or code.advice[0].lower() + code.advice[1:].rstrip(".")
     return Finding(code, severity, message, position, policy.name, rule.id if rule else "", hint, related)
+
+
+def table() -> str:
+    """The page of codes, in Markdown."""
+    rows = "\n".join(f"| `{code.id}` | `{code.name}` | {code.meaning} | {code.advice} |" for code in CODES)
+    return f"""# Codes of lint
+
+`agentctl policy lint` gives every finding a code that stays. Findings of severity `warning` or `error` make it exit
+with 4. See [Ask your policies](../guides/answers.md).
+
+| code | name | meaning | what to do |
+|---|---|---|---|
+{rows}
+"""

@@ -95,20 +95,20 @@ class Names:
             node, members = self._step(node, members, self._patterns.classes.of[byte])
         return self._accepted(node, members)
 
-    def kinds(self, through: Iterable[int] | None = None, limit: int = STATES_MAX) -> tuple[Kind, ...]:
+    def kinds(self, through: Iterable[int] | None = None, limit: int | None = None) -> tuple[Kind, ...]:
         """
         Every kind of names that exists, shortest first.
 
         Args:
             through: Only kinds that one of these lists matches.
-            limit: States that may be looked at.
+            limit: States that may be looked at; by default `STATES_MAX`.
 
         Raises:
             Undecided: There are more states.
         """
         wanted = None if through is None else frozenset(through)
         found: dict[frozenset[int], bytes] = {}
-        for matched, name in self._explore(wanted, limit):
+        for matched, name in self._explore(wanted, limit or STATES_MAX):
             if wanted is None or wanted & matched:
                 found.setdefault(matched, name)
         for name in reversed(self._known):

@@ -2,11 +2,12 @@
 Lint of one policy: rules that never decide, contradict others, change nothing, match nothing or nearly everything.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from policy.answers.cells import YES, NameTest, fits_name
-from policy.answers.examples import example
+from policy.answers.examples import Example, example
 from policy.answers.findings import (
     CONTRADICTION,
     EVERYTHING,
@@ -115,21 +116,30 @@ def _moot(policy: Policy, everything: Space, at: int, found: Reach) -> Finding:
 
 
 def _contradictions(policy: Policy, everything: Space, found: Reach) -> Iterator[Finding]:
+    """One finding for each rule that decides against later ones (two, if some of that is plainly meant)."""
+    groups: dict[tuple[int, Severity], list[tuple[int, Example]]] = defaultdict(list)
     for (first, second), clash in sorted(found.clashes.items(), key=lambda item: item[0]):
-        one, other = everything.rules[first], everything.rules[second]
-        if contains(everything, second, first) or contains(everything, first, second):
-            continue
-        if name_of(one.id) is not None or _is_exception(one, other):
-            continue
         shown = example(clash.room, clash.box, clash.operation)
-        if shown is None:
-            continue
+        if shown and found.decides[second] and _is_contradiction(everything, first, second):
+            severity = Severity.NOTE if _is_of_some(everything, first, second) else Severity.WARNING
+            groups[first, severity].append((second, shown))
+    for (first, severity), clashes in groups.items():
+        one, others = everything.rules[first], [everything.rules[second] for second, _ in clashes]
+        names = f"rule{'s' * (len(others) > 1)} {_list([other.id for other in others])}"
+        come = f"which come{'s' * (len(others) == 1)} later"
         message = (
-            f"contradicts rule `{other.id}`, which comes later: both match `{shown.text}`, and this one "
-            f"decides (`{one.action}`, not `{other.action}`)"
+            f"contradicts {names}, {come}: both match `{clashes[0][1].text}`, and this one decides "
+            f"(`{one.action}`, not `{others[0].action}`)"
         )
-        severity = Severity.NOTE if _is_of_some(everything, first, second) else Severity.WARNING
-        yield about(CONTRADICTION, severity, policy, one, message, related=_at([other]))
+        yield about(CONTRADICTION, severity, policy, one, message, related=_at(others))
+
+
+def _is_contradiction(everything: Space, first: int, second: int) -> bool:
+    """Whether two rules overlap in part only, and the first is no exception from the second, nor a waiver."""
+    one, other = everything.rules[first], everything.rules[second]
+    if name_of(one.id) is not None or contains(everything, second, first) or contains(everything, first, second):
+        return False
+    return not _is_exception(one, other)
 
 
 def _is_exception(one: Rule, other: Rule) -> bool:

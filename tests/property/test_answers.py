@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from policy.answers.diff import Difference, compare
+from policy.answers.findings import NOTHING, UNREACHED
 from policy.answers.outcomes import Outcomes, together
+from policy.answers.rules import of_policy
 from policy.answers.space import rules_of, space
 from policy.model.names import NAMESPACES, NAMESPACES_WITH_HOOK
 from policy.model.types import Action, Class, FailMode, Mode, Mount, Number, Peer, Policy, Request
@@ -87,6 +89,17 @@ def _nothing_else(
     for request in _single(requests):
         old, new = decide(before, request), decide(after, request)
         assert old == new or (request.class_, request.operations[0], old, new) in listed
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_never_decides_never_does(seed: int) -> None:
+    """No random request of which all could be told is decided by a rule of which lint says that it never decides."""
+    generator = Generator(f"lint {seed}")
+    for policy, *_ in generator.profiles():
+        never = {one.rule for one in of_policy(policy, 0) if one.code in (UNREACHED, NOTHING)}
+        for request in _single(generator.requests((policy,), 150)):
+            decision = decide([policy], request)
+            assert decision.error or decision.rule[1] not in never
 
 
 def _single(requests: Sequence[Request]) -> Iterator[Request]:

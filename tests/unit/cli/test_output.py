@@ -27,6 +27,7 @@ COMMANDS = [
     "completion",
     "policy",
     "policy validate",
+    "policy lint",
     "policy diff",
     "policy push",
     "policy list",

@@ -65,9 +65,10 @@ def _only(class_: Class) -> object:
     return Field(default=list(OPERATIONS[class_]), min_length=1, max_length=16, description="The only one there is.")
 
 
-def _never(what: str, names: Iterable[str], hint: str) -> None:
+def _refuse(what: str, names: Iterable[str], hint: str) -> None:
+    """Refuse, if there are any, names that `what` says something of: they take the place of its `{}`."""
     if found := " and ".join(f"`{name}`" for name in names):
-        raise refusal("no-sense", f"{what}: {found}", hint)
+        raise refusal("no-sense", what.format(found), hint)
 
 
 class FileRule(Narrowing):
@@ -84,10 +85,10 @@ class FileRule(Narrowing):
             raise refusal("no-sense", "`paths` and `fileless` exclude each other", "write a rule for each")
         if self.fileless:
             named = [name for name in _OF_NAMES if name in self.operations]
-            _never("what is fileless has no name to", named, "leave these operations out")
+            _refuse("what is fileless has no name to {}", named, "leave these operations out")
         if self.types:
             never = [name for name in self.operations if set(self.types) <= _NEVER.get(name, set())]
-            _never(f"never happens to a {' or '.join(self.types)}", never, "leave it out, or name other types")
+            _refuse(f"{{}} never happens to a {' or '.join(self.types)}", never, "leave it out, or name other types")
         return self
 
 
@@ -123,13 +124,13 @@ class NetworkRule(Narrowing):
     def _sense(self) -> "NetworkRule":
         given = [name for name in ("to", "ports", "protocols") if getattr(self, name)]
         if self.unix:
-            _never("unix sockets have none of", given, "write a rule for each kind of socket")
+            _refuse("unix sockets have no {}", given, "write a rule for each kind of socket")
         if self.families and ((self.unix and UNIX not in self.families) or (given and set(self.families) == {UNIX})):
             found = "`unix`" if self.unix else " and ".join(f"`{name}`" for name in given)
             raise refusal("no-sense", f"no socket of these `families` has {found}", "leave one of them out")
         if "create" in self.operations:
             parts = [name for name in ("to", "ports", "unix") if getattr(self, name)]
-            _never("a socket that is being made does not have yet", parts, "give `create` a rule of its own")
+            _refuse("a socket that is being made has no {} yet", parts, "give `create` a rule of its own")
         return self
 
 
@@ -166,7 +167,7 @@ class MountRule(Narrowing):
         for name in ("sources", "types"):
             without = [one for one in self.operations if name not in _MOUNT_PARTS[one]]
             if getattr(self, name):
-                _never(f"has no `{name}` to match", without, f"give it a rule of its own, without `{name}`")
+                _refuse(f"{{}} has no `{name}` to match", without, f"give it a rule of its own, without `{name}`")
         return self
 
 

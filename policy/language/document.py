@@ -98,11 +98,16 @@ def documents(text: str | bytes, file: str) -> Iterator[Node]:
         mark = problem.problem_mark or problem.context_mark
         position = Position(file, mark.line + 1, mark.column + 1) if mark else Position(file)
         context = f"{problem.context}: " if problem.context else ""
-        raise error("yaml", f"not valid YAML: {context}{problem.problem}", position) from problem
+        raise error("yaml", f"not valid YAML: {context}{problem.problem}", position, _hint(problem)) from problem
     except ReaderError as problem:
         raise error("yaml", f"not valid YAML: {problem.reason}", Position(file)) from problem
     except YAMLError as problem:
         raise error("yaml", f"not valid YAML: {problem}", Position(file)) from problem
+
+
+def _hint(problem: MarkedYAMLError) -> str:
+    """`1:3` and times are no plain text inside brackets."""
+    return "write it in quotes if it is text" if problem.problem == "found unexpected ':'" else ""
 
 
 def _checked(text: str | bytes, file: str) -> str:

@@ -30,6 +30,8 @@ ID_MAX = 2**32 - 2
 MAJOR_MAX, MINOR_MAX = 2**12 - 1, 2**20 - 1
 #: Unix seconds fit into the kernel's word: until 2106.
 TIME_MAX = 2**32 - 1
+_FILE_SYSTEM = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+_TAG = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 
 
 def listed(most: int, description: str) -> Any:
@@ -156,6 +158,27 @@ def _account(value: object) -> object:
     raise refusal("account", f"{quote(value)} is neither a number nor a name of a user or group")
 
 
+def _id(value: object) -> object:
+    """The number of a user or group; names are the node's, and these numbers the subject's."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= ID_MAX:
+        return value
+    hint = "names are not resolved here: write the number" if isinstance(value, str) else ""
+    raise refusal("account", f"{quote(value)} is not the number of a user or group", hint)
+
+
+def _file_system(name: str) -> str:
+    if len(name) > 64 or not re.fullmatch(_FILE_SYSTEM, name):
+        hint = "a name as in /proc/filesystems, such as `ext4`; types have no globs"
+        raise refusal("file-system", f"{quote(name)} is not a type of file system", hint)
+    return name
+
+
+def _tag(word: str) -> str:
+    if len(word) > 100 or not re.fullmatch(_TAG, word):
+        raise refusal("tag", f"{quote(word)} is not a tag", "a word without spaces, such as `T1059.004`")
+    return word
+
+
 def _namespace(kind: str) -> str:
     if kind not in names.NAMESPACES:
         raise unknown("kind of namespace", kind, names.NAMESPACES, _bare(kind))
@@ -232,7 +255,11 @@ Account = Annotated[
     BeforeValidator(_account, json_schema_input_type=int | str),
     _field({}, "A number, or a name that the node resolves when the policy is pushed."),
 ]
-Id = Annotated[int, Field(ge=0, le=ID_MAX, description="A number inside the subject's user namespace.")]
+Id = Annotated[
+    int,
+    BeforeValidator(_id, json_schema_input_type=int),
+    _field({"minimum": 0, "maximum": ID_MAX}, "A number inside the subject's user namespace."),
+]
 Protocol = _numbers("protocol", PROTOCOLS, 255, "A protocol's name or IP protocol number.")
 Family = _numbers("address family", names.FAMILIES, 255, "An address family's name or number.")
 Signal = _numbers("signal", names.SIGNALS, names.SIGNAL_MAX, "A signal's name without `SIG`, or its number.")
@@ -247,14 +274,14 @@ Namespace = Annotated[
 ]
 FileSystem = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=64),
-    _field({}, "A file system type as in /proc/filesystems; no glob."),
+    AfterValidator(_file_system),
+    _field({"pattern": _FILE_SYSTEM, "maxLength": 64}, "A file system type as in /proc/filesystems; no glob."),
 ]
 TypeName = Literal[tuple(str(one) for one in FileType)]  # type: ignore[valid-type]
 KindName = Literal[tuple(str(one) for one in DeviceKind)]  # type: ignore[valid-type]
 ErrnoName = Literal[tuple(Errno)]  # type: ignore[valid-type]
 Unit = Annotated[str, AfterValidator(_unit), _field({}, "The whole name of a systemd unit.")]
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$", max_length=100)]
+Tag = Annotated[str, AfterValidator(_tag), _field({"pattern": _TAG, "maxLength": 100}, "A word.")]
 Time = Annotated[
     int,
     BeforeValidator(_time, json_schema_input_type=str),

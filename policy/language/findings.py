@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from policy.language.diagnostic import Diagnostic, Severity, quote
 from policy.language.document import Node
 from policy.language.fields import NAME
-from policy.language.schema import CLASSES, fields, holders, model_at
+from policy.language.schema import CLASSES, DOCUMENTS, fields, holders, model_at
 from policy.language.suggestions import nearest, suggestion
 from policy.language.vocabulary import API_VERSION, LATER_FIELDS
 from policy.model.types import Position
@@ -27,6 +27,9 @@ _WANTED = {
     "int_type": "a number",
     "bool_type": "true or false",
 }
+
+#: What one of a field's entries is called.
+_ONE_OF = {"types": "type", "kinds": "kind"}
 
 Location = tuple[str | int, ...]
 
@@ -76,8 +79,9 @@ def position_of(root: Node, location: Location, kind: str = "") -> tuple[int, in
 
 
 def names_of(root: Node, location: Location) -> tuple[str, str, str]:
-    """The kind of document, its name, and the rule if the location is inside one; empty where they cannot be used."""
-    kind = _text(_get(root, "kind")).lower()
+    """What the document is, its name, and the rule if the location is inside one; empty where they cannot be used."""
+    said = _text(_get(root, "kind"))
+    kind = said.lower() if said in DOCUMENTS else "document"
     name = _text(_get(_get(root, "metadata"), "name"))
     if location[:2] != ("spec", "rules") or len(location) < 3 or not isinstance(location[2], int):
         return kind, name, ""
@@ -117,8 +121,6 @@ def _words(detail: Any, location: Location, root: type[BaseModel]) -> tuple[str,
         case "too_long" | "string_too_long":
             most = detail["ctx"]["max_length"]
             return "too-long", f"`{field}` has {len(found):,} {_unit(found)}; at most {most:,} are allowed", ""
-        case "greater_than_equal" | "less_than_equal":
-            return "number", f"`{field}`: {quote(found)} is not a number that it can be", ""
         case _ if kind in _WANTED:
             what = f"an entry of `{field}`" if location and isinstance(location[-1], int) else f"`{field}`"
             return _wrong_kind(found, what if names else field, _WANTED[kind])
@@ -154,7 +156,7 @@ def _unknown_word(found: object, names: tuple[str, ...], root: type[BaseModel]) 
         return "unsupported", message, "name the calls in a rule"
     if field in ("host", "fileless"):
         return "value", f"`{field}` can only be `true`", "leave it out to mean the opposite"
-    what = "action" if holder == "defaults" else field
+    what = "action" if holder == "defaults" else _ONE_OF.get(field, field)
     return f"unknown-{what}", f"unknown {what} {quote(found)}", suggestion(found, known)
 
 

@@ -138,11 +138,11 @@ def _one_class(holder: OfOneClass, what: str = "the rule") -> None:
 
 def _syscall_refusal(rule: SyscallRule) -> Any:
     classes = list(dict.fromkeys(REFUSED_BY[name] for name in rule.names if name in REFUSED_BY))
-    can = " or ".join(f"`{name}`" for name in classes or ("file", "network", "capability"))
+    can = "a rule of class " + " or ".join(f"`{name}`" for name in classes) if classes else "a rule about its object"
     return refusal(
         "unsupported",
         "action `deny` is not supported for class `syscall`: no program may refuse a system call",
-        f"a rule of class {can} can refuse what the call does; here `audit` records it, and `kill` ends who calls",
+        f"{can} can refuse what the call does; here `audit` records it, and `kill` ends who calls",
     )
 
 

@@ -9,6 +9,7 @@ from policy.compiler.decisions import Candidate, Decisions
 from policy.compiler.limits import WORDS, CompileError
 from policy.compiler.rules import Candidates
 from policy.compiler.subjects import Subjects
+from policy.compiler.truth import YES
 
 UNKNOWN, NONE = 0, 1
 
@@ -64,12 +65,17 @@ class Labels:
             row = self._decisions.row(tuple(self._candidate(rule, truth) for rule, truth in candidates))
             return np.full(self._subjects.kinds, row, np.uint32)
         kinds, inverse = self._subjects.told_apart(concerned)
-        rows = []
-        for kind in kinds:
-            truths = dict(zip(concerned, kind, strict=True))
-            found = ((rule, min(truth, truths.get(self._who[rule], truth))) for rule, truth in candidates)
-            rows.append(self._decisions.row(tuple(self._candidate(rule, truth) for rule, truth in found if truth)))
+        places = {who: at for at, who in enumerate(concerned)}
+        which = [places.get(self._who[rule], -1) for rule, _ in candidates]
+        anyone = np.full((len(kinds), 1), YES, np.int8)
+        truths = np.minimum(np.concatenate((kinds, anyone), axis=1)[:, which], [truth for _, truth in candidates])
+        rows = [self._row(candidates, found) for found in truths]
         return np.array(rows, np.uint32)[inverse]
+
+    def _row(self, candidates: Candidates, truths: NDArray[np.int8]) -> int:
+        found = np.flatnonzero(truths)
+        some = zip(found.tolist(), truths[found].tolist(), strict=True)
+        return self._decisions.row(tuple(self._candidate(candidates[at][0], truth) for at, truth in some))
 
     def _candidate(self, rule: int, truth: int) -> Candidate:
         return rule, truth, self._decisions.literals[rule]

@@ -47,12 +47,13 @@ class Rules:
         self._always = [(rule, YES) for rule, one in enumerate(needs) if not one]
         self._alone: list[dict[int, list[int]]] = [{} for _ in parts]
         self._several: list[int] = []
-        self._masks: list[dict[tuple[int, ...], int]] = [{} for _ in parts]
+        self._masks: list[dict[tuple[int, ...], int]] = [{} for _ in parts]  # by the asks of one part, usually one
         for rule, one in enumerate(needs):
             if len(one) == 1:
                 self._alone[one[0][0]].setdefault(one[0][1], []).append(rule)
             elif one:
                 self._add(rule, one)
+        self._sets = [[wanted for wanted in masks if len(wanted) > 1] for masks in self._masks]
 
     def _add(self, rule: int, needs: Sequence[tuple[int, int]]) -> None:
         bit = 1 << len(self._several)
@@ -74,10 +75,12 @@ class Rules:
         return Joined(self._mask(part, certain), self._mask(part, possible), (tuple(sorted(found)),))
 
     def _mask(self, part: int, holds: frozenset[int]) -> int:
-        mask = 0
-        for wanted, rules in self._masks[part].items():
-            if holds.issuperset(wanted):
-                mask |= rules
+        masks = self._masks[part]
+        mask = masks.get((), 0)
+        for ask in holds:
+            mask |= masks.get((ask,), 0)
+        for wanted in self._sets[part]:
+            mask |= masks[wanted] if holds.issuperset(wanted) else 0
         return mask
 
     def candidates(self, joined: Joined) -> Candidates:

@@ -110,7 +110,7 @@ class Subjects:
         self._ancestors = _ancestors(policies)
         self._bits = {atoms[patterns]: 1 << bit for patterns, bit in self._ancestors.items()}
         self.atoms = self._exe.atoms | self._parent.atoms | frozenset(self._bits)
-        self._told_apart: dict[tuple[int, ...], tuple[list[list[int]], NDArray[np.int64]]] = {}
+        self._told_apart: dict[tuple[int, ...], tuple[NDArray[np.int8], NDArray[np.int64]]] = {}
         self.parents = 1
         self.domains_table: tuple[int, ...] = ()
 
@@ -153,17 +153,17 @@ class Subjects:
         found += [(self._ancestors[one.not_ancestor], False) for one in who_of(rule) if one.not_ancestor]
         return tuple(dict.fromkeys(found))
 
-    def told_apart(self, concerned: tuple[int, ...]) -> tuple[list[list[int]], NDArray[np.int64]]:
+    def told_apart(self, concerned: tuple[int, ...]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
         """
         What kinds of subjects make of some indices.
 
         Returns:
-            Different truths, each one of every index; and which of them each kind has: int64, shape (kinds,).
+            Different truths, int8, shape (different ones, indices); and which of them each kind has: int64, shape
+            (kinds,).
         """
         found = self._told_apart.get(concerned)
         if found is None:
-            truths, inverse = np.unique(self._flat[list(concerned)], axis=1, return_inverse=True)
-            found = self._told_apart[concerned] = truths.T.tolist(), inverse.reshape(-1)
+            found = self._told_apart[concerned] = _different(self._flat[list(concerned)].T)
         return found
 
     def _joined_truth(self, chain: Sequence[int], exe: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -171,6 +171,13 @@ class Subjects:
         for at in chain:
             np.minimum(truth, np.minimum(exe[at][:, None], self.credentials.truth[at][None, :]), out=truth)
         return truth.reshape(-1)
+
+
+def _different(rows: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Rows without repetition, in the order in which they are met, and which of them each row is."""
+    numbers: dict[bytes, int] = {}
+    of = np.array([numbers.setdefault(row.tobytes(), len(numbers)) for row in rows], np.int64)
+    return rows[np.unique(of, return_index=True)[1]], of
 
 
 def _joined(exe: NDArray[np.int8], parent: NDArray[np.int8]) -> tuple[NDArray[np.int8], tuple[int, ...]]:

@@ -7,7 +7,7 @@ import pytest
 from policy.language import LoadResult, digest, dump, load
 from policy.model.types import OPERATIONS, Class, Errno, MountSelector, NetworkSelector, Rule, SignalSelector
 
-GOLDEN = (Path(__file__).parents[2] / "golden/policy/classes.yaml").read_text()
+GOLDEN = (Path(__file__).parents[2] / "golden/policy/canonical.yaml").read_text()
 
 
 def rule(text: str) -> LoadResult:

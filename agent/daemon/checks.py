@@ -11,6 +11,8 @@ from policy.model.types import (
     ExecSelector,
     FileSelector,
     HostScope,
+    MountSelector,
+    NetworkSelector,
     Policy,
     Position,
     Rule,
@@ -106,13 +108,24 @@ def symlinks(policy: Policy) -> Iterator[Problem]:
     seen: dict[str, tuple[str, str] | None] = {}
     warnings = 0
     for rule in policy.rules:
-        if not isinstance(rule.selector, FileSelector | ExecSelector):
-            continue
-        for pattern in rule.selector.paths:
+        for pattern in _paths(rule):
             link = _link_in(_literal_directory(pattern), seen)
             if link and warnings < _MAXIMUM_WARNINGS:
                 warnings += 1
                 yield _symlink(policy, rule, pattern, *link)
+
+
+def _paths(rule: Rule) -> Iterator[str]:
+    """All patterns of a rule that match paths."""
+    match rule.selector:
+        case FileSelector(paths=paths) | ExecSelector(paths=paths):
+            yield from paths
+        case NetworkSelector(unix=unix):
+            yield from (name for name in unix if name.startswith("/"))
+        case MountSelector(sources=sources, targets=targets):
+            yield from (*sources, *targets)
+    if who := rule.subject:
+        yield from (*who.exe, *who.parent, *who.ancestor, *who.not_exe, *who.not_parent, *who.not_ancestor)
 
 
 def _symlink(policy: Policy, rule: Rule, pattern: str, link: str, target: str) -> Problem:

@@ -166,3 +166,36 @@ def test_fault_of_the_agent_exits_1(agentctl: Agentctl, node: Running) -> None:
     node.node.answers["list"] = RuntimeError("broken")
 
     assert agentctl("policy", "list", "--socket", node.path).code == 1
+
+
+def level(class_: str, level: str, *operations: str) -> agent_pb2.ClassLevel:
+    return agent_pb2.ClassLevel(**{"class": class_}, level=level, why="because", operations=operations)
+
+
+LEVELS = [
+    level("file", "enforced", "read", "write"),
+    level("file", "none", "delete"),
+    level("exec", "enforced"),
+    level("syscall", "observed"),
+    level("module", "none"),
+]
+
+
+def test_status_sorts_classes_by_level(agentctl: Agentctl, node: Running) -> None:
+    """A class is shown once, at the best that any of its operations reaches."""
+    node.node.answers["status"] = agent_pb2.StatusResponse(node="n", gate="closed", balances=True, levels=LEVELS)
+    lines = [line.split() for line in agentctl("status", "--socket", node.path).out.splitlines()]
+
+    assert ["enforced", "file", "(partly),", "exec"] in lines
+    assert ["observed", "syscall"] in lines
+    assert ["not", "enforced", "module"] in lines
+
+
+def test_doctor_names_operations_that_differ(agentctl: Agentctl, node: Running) -> None:
+    """A class has a line for each level of its operations; one that has one level says `all`."""
+    node.node.answers["doctor"] = agent_pb2.DoctorResponse(kernel="6.12", levels=LEVELS)
+    rows = [line.split() for line in agentctl("doctor", "--socket", node.path).out.splitlines()]
+
+    assert ["file", "read,", "write", "enforced", "because"] in rows
+    assert ["file", "delete", "none", "because"] in rows
+    assert ["exec", "all", "enforced", "because"] in rows

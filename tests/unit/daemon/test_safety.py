@@ -1,6 +1,8 @@
 """Host scope: what would lock a node up is refused, what would not is accepted."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,16 @@ from agent.daemon.checks import resolve, symlinks
 from agent.daemon.safety import lockouts, needs
 from policy.language import load
 from policy.model.types import Action as A
-from policy.model.types import CgroupScope, FileSelector, Policy, Rule, Subject
+from policy.model.types import (
+    CgroupScope,
+    FileSelector,
+    MountSelector,
+    NetworkSelector,
+    Policy,
+    Rule,
+    Selector,
+    Subject,
+)
 from policy.reference import decide
 
 NEEDS = needs(Path("/var/lib/ringfence"), Path("/run/ringfence/agent.sock"))
@@ -97,3 +108,27 @@ def test_symlinked_prefix_is_warned_of(tmp_path: Path) -> None:
 
     assert problem.severity == "warning"
     assert f"`{tmp_path}/real/x`" in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("selector", "subject"),
+    [
+        (FileSelector((), ("read",)), Subject(ancestor=("{}/link/x",))),
+        (FileSelector((), ("read",)), Subject(not_parent=("{}/link/x",))),
+        (NetworkSelector(unix=("@{}/link/x", "{}/link/x")), None),
+        (MountSelector(("mount",), targets=("{}/link/x",)), None),
+    ],
+)
+def test_every_pattern_of_a_rule_is_looked_at(tmp_path: Path, selector: Selector, subject: Subject | None) -> None:
+    """Of subjects, mounts and unix sockets too; abstract names lead nowhere."""
+    (tmp_path / "link").symlink_to("real")
+
+    def placed(value: object) -> object:
+        return tuple(one.format(tmp_path) for one in value) if isinstance(value, tuple) else value
+
+    def with_place(one: Any) -> Any:
+        return one and replace(one, **{name: placed(getattr(one, name)) for name in one.__slots__})
+
+    policy = Policy("p", (CgroupScope("/a"),), (Rule("r", with_place(selector), A.DENY, with_place(subject)),))
+
+    assert [problem.code for problem in symlinks(policy)] == ["symlink-prefix"]

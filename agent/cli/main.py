@@ -13,7 +13,7 @@ import typer
 
 from agent.cli.client import DEFAULT_SOCKET
 from agent.cli.exits import CliError, Exit
-from agent.cli.output import Format, LintFormat
+from agent.cli.output import Format, LintFormat, TestFormat
 from agent.cli.problems import Problem, show
 
 app = typer.Typer(
@@ -101,6 +101,39 @@ def diff(
     from agent.cli import differences
 
     differences.diff(before, after, examples, now, output)
+
+
+@policy_app.command()
+def test(
+    files: Files,
+    output: Annotated[TestFormat, typer.Option("-o", "--output", help="Form of the report on stdout.")] = (
+        TestFormat.TABLE
+    ),
+    junit: Annotated[str, typer.Option(metavar="FILE", help="Write a JUnit report to FILE as well.")] = "",
+) -> None:
+    """Run the cases of PolicyTest documents against their policies, as compiled. Exits 4 if one is not as expected."""
+    from agent.cli import testing
+
+    testing.test(files, output, junit)
+
+
+@policy_app.command()
+def render(files: Files) -> None:
+    """Print policies as they apply: templates filled in, everything in its canonical form."""
+    from agent.cli import templates
+
+    templates.render(files)
+
+
+@policy_app.command("templates")
+def templates_(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Show this one: parameters, rules, limits.")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """List the library of templates, or show one."""
+    from agent.cli import templates
+
+    templates.templates(name, output)
 
 
 @policy_app.command()

@@ -28,6 +28,15 @@ class LintFormat(StrEnum):
     SARIF = "sarif"
 
 
+class TestFormat(StrEnum):
+    """Values of `-o` of `policy test`."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    JUNIT = "junit"
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """

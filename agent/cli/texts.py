@@ -12,6 +12,7 @@ from agent.cli.policies import load, misfits
 from agent.cli.problems import Problem, from_language, show
 
 if TYPE_CHECKING:
+    from policy.language.cases import PolicyTest
     from policy.model.types import Policy, Position, Waiver
 
 #: Files of one directory; more is a mistake, not a set of policies.
@@ -24,11 +25,13 @@ class Texts:
     Attributes:
         policies: As written.
         applied: With the rules that waivers amount to.
+        tests: Cases beside them.
     """
 
     policies: "tuple[Policy, ...]"
     waivers: "tuple[Waiver, ...]"
     applied: "tuple[Policy, ...]"
+    tests: "tuple[PolicyTest, ...]" = ()
 
     def positions(self) -> "Mapping[tuple[str, str], Position]":
         """Where each rule stands; a default stands where its policy does."""
@@ -56,7 +59,8 @@ def texts(files: Sequence[str]) -> Texts:
         raise CliError(Exit.INVALID, *problems)
     show(problems)
     waivers = tuple(waiver for result in results for waiver in result.waivers)
-    return Texts(tuple(policies), waivers, waive(policies, waivers))
+    tests = tuple(test for result in results for test in result.tests)
+    return Texts(tuple(policies), waivers, waive(policies, waivers), tests)
 
 
 def _files(name: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """
 Write the reference of the policy language: `.venv/bin/python docs/reference/generate.py`.
 
-Words from `policy.language.manual`, fields from its schema, and what this release enforces from the table of programs
-that the agent itself goes by.
+Words from `policy.language.manual`, fields from its schema, what this release enforces from the table of programs
+that the agent itself goes by, and templates from the library.
 """
 
 import json
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.kernel.coverage import QUESTIONS, Part, Question, Reach, coverage
+from policy.answers import catalogue
 from policy.language import json_schema
 from policy.language.manual import MANUAL
 from policy.language.manual.pages import pages
@@ -44,6 +45,7 @@ def generate() -> Mapping[str, str]:
     return {
         **pages(states, {class_: _summary(class_) for class_ in Class}, preface),
         "policy.schema.json": schema,
+        "templates.md": catalogue.markdown(),
     }
 
 

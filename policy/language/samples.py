@@ -10,7 +10,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from policy import templates as library
-from policy.language import duplicates, findings, schema
+from policy.language import convert, duplicates, findings, schema
 from policy.language.diagnostic import Diagnostic, Severity, quote
 from policy.language.document import Node
 from policy.language.expansion import filled
@@ -18,7 +18,7 @@ from policy.language.filling import FillingError
 from policy.language.refusals import Patience
 from policy.language.template_schema import TemplateDocument
 from policy.language.templates import Template, template
-from policy.model.types import Position
+from policy.model.types import Policy, Position
 
 _KIND = "template"
 
@@ -71,3 +71,14 @@ def _sample(found: Template, root: Node, file: str) -> Iterator[Diagnostic]:
         wrong += findings.diagnostics(sample, details, file, schema.PolicyDocument)
     for one in sorted(wrong, key=lambda one: (one.position.line, one.position.column)):
         yield replace(one, kind=_KIND)
+
+
+def sample_policy(found: Template, root: Node, file: str) -> Policy:
+    """
+    A valid template as a policy, with samples for the parameters that have no default or an empty one.
+
+    Args:
+        root: The template's document.
+    """
+    sample = filled(found, root)
+    return convert.policy(schema.PolicyDocument.model_validate(sample.plain()), sample, file)

@@ -62,23 +62,34 @@ class Line:
 
 _LSM: tuple[Mode, ...] = ("lsm",)
 _CGROUP: tuple[Mode, ...] = ("cgroup",)
+#: Whose child a task is, and whose descendant, is not recorded yet.
+_LSM_LACKS = frozenset({Part.PARENT, Part.ANCESTOR})
 #: Hooks of cgroups know no task: no executable, no signal, and one answer, EPERM.
 _BLIND = frozenset({Part.EXE, Part.PARENT, Part.ANCESTOR, Part.UNIX, Part.ERRNO, Part.KILL})
 
+
+def _lsm(program: str, class_: Class, *operations: str, lacks: frozenset[Part] = frozenset()) -> Line:
+    return Line(program, _LSM, class_, operations, _LSM_LACKS | lacks)
+
+
+def _cgroup(program: str) -> Line:
+    return Line(program, _CGROUP, Class.NETWORK, ("connect",), _BLIND)
+
+
 DECIDES: tuple[Line, ...] = (
-    Line("lsm_file_open", _LSM, Class.FILE, ("read", "write")),
-    Line("lsm_path_truncate", _LSM, Class.FILE, ("write",)),
-    Line("lsm_path_mknod", _LSM, Class.FILE, ("create",)),
-    Line("lsm_path_mkdir", _LSM, Class.FILE, ("create",)),
-    Line("lsm_path_symlink", _LSM, Class.FILE, ("create",)),
-    Line("lsm_bprm_check_security", _LSM, Class.EXEC, ("exec",)),
-    Line("lsm_socket_connect", _LSM, Class.NETWORK, ("connect",), frozenset({Part.UNIX})),
-    Line("lsm_socket_sendmsg", _LSM, Class.NETWORK, ("connect",), frozenset({Part.UNIX})),
-    Line("cgroup_connect4", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
-    Line("cgroup_connect6", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
-    Line("cgroup_sendmsg4", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
-    Line("cgroup_sendmsg6", _CGROUP, Class.NETWORK, ("connect",), _BLIND),
-    Line("tp_sys_enter", _LSM, Class.SYSCALL, ("call",), reach=Reach.OBSERVED),
+    _lsm("lsm_file_open", Class.FILE, "read", "write"),
+    _lsm("lsm_path_truncate", Class.FILE, "write"),
+    _lsm("lsm_path_mknod", Class.FILE, "create"),
+    _lsm("lsm_path_mkdir", Class.FILE, "create"),
+    _lsm("lsm_path_symlink", Class.FILE, "create"),
+    _lsm("lsm_bprm_check_security", Class.EXEC, "exec"),
+    _lsm("lsm_socket_connect", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX})),
+    _lsm("lsm_socket_sendmsg", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX})),
+    _cgroup("cgroup_connect4"),
+    _cgroup("cgroup_connect6"),
+    _cgroup("cgroup_sendmsg4"),
+    _cgroup("cgroup_sendmsg6"),
+    Line("tp_sys_enter", _LSM, Class.SYSCALL, ("call",), _LSM_LACKS, Reach.OBSERVED),
     Line("tp_sys_enter", _CGROUP, Class.SYSCALL, ("call",), _BLIND - {Part.KILL}, Reach.OBSERVED),
 )
 

@@ -153,7 +153,7 @@ def test_executables_need_a_hook_that_knows_them(part: str) -> None:
     assert "apart" in problem.required
     assert negated.required == problem.required
     assert not problems(f"{CONNECT}, subject: {{user: [33]}}, action: deny", "cgroup")
-    assert not problems(told)
+    assert bool(problems(told)) == (part != "exe")
 
 
 def test_errno_needs_a_hook_that_honours_it() -> None:
@@ -164,9 +164,17 @@ def test_errno_needs_a_hook_that_honours_it() -> None:
     assert not problems(rule, "cgroup", mode="permissive")
 
 
-def test_names_of_unix_sockets_are_not_told_yet() -> None:
-    """`unix` names a part that no program reads; the error says that no other node of this version would either."""
-    (problem,) = problems("network: {operations: [connect], unix: ['@x']}, action: deny")
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "network: {operations: [connect], unix: ['@x']}, action: deny",
+        "file: {operations: [read]}, subject: {parent: [/a]}, action: deny",
+        "exec: {fileless: true}, subject: {not: {ancestor: [/a]}}, action: audit",
+    ],
+)
+def test_what_no_program_tells_yet_says_so(rule: str) -> None:
+    """A part that no program reads is an error that says that no other node of this version would take it either."""
+    (problem,) = problems(rule)
 
     assert problem.message.endswith("no program of this version can tell")
 

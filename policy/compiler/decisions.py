@@ -94,7 +94,7 @@ class Decisions:
         if not any(one[2] for one in candidates):
             return self._words.verdict(judge.decide([one[:2] for one in candidates])), 0
         by_policy = groupby(candidates, lambda one: self.rules[one[0]][0])
-        return _Diagram(self, judge, self._words, candidates).place([tuple(some) for _, some in by_policy])
+        return _Diagram(self, judge, self._words, candidates).begin([tuple(some) for _, some in by_policy])
 
     def spend(self, steps: int, candidates: Sequence[Candidate]) -> None:
         """Count what making diagrams costs."""
@@ -140,34 +140,47 @@ class _Diagram:
         self._words = words
         self._candidates = candidates
         self._known: dict[tuple[Part, ...], Place] = {}
+        self._without_clock: Sequence[Part] = ()
 
-    def place(self, parts: Sequence[Part]) -> Place:
+    def begin(self, parts: Sequence[Part]) -> Place:
         """
+        The whole diagram.
+
         Args:
             parts: Of each policy that has candidates.
         """
+        self._without_clock = _each(parts, lambda some: _untold(some, lambda variable: variable >= ANCESTORS))
+        return self._place(parts, first=True)
+
+    def _place(self, parts: Sequence[Part], *, first: bool = False) -> Place:
         told = tuple(one if isinstance(one, Said) else self._told(one) for one in parts)
         state = tuple(one for one in told if one != ())
         found = self._known.get(state)
         if found is None:
-            found = self._known[state] = self._test(state)
+            found = self._known[state] = self._test(state, first)
         return found
 
-    def _test(self, state: tuple[Part, ...]) -> Place:
+    def _test(self, state: tuple[Part, ...], first: bool) -> Place:
         open_ = [candidate for part in state if not isinstance(part, Said) for candidate in part]
         self._decisions.spend(len(open_), self._candidates)
         variable = _next(open_)
         if variable is None:
             return self._words.verdict(self._judge.joined([one for one in state if isinstance(one, Said)])), 0
-        no = self.place(_each(state, lambda some: _assume(some, variable, False)))
-        yes = self.place(_each(state, lambda some: _assume(some, variable, True)))
-        untold = self.place(_each(state, _untold)) if variable < ANCESTORS else no
+        no = self._place(_each(state, lambda some: _assume(some, variable, False)))
+        yes = self._place(_each(state, lambda some: _assume(some, variable, True)))
+        untold = self._untold(state, variable, first) or no
         if no == yes == untold:
             return no
         depth = 1 + max(no[1], yes[1], untold[1])
         if depth > DECISION_STEPS:
             raise self._decisions.too_long(self._candidates, depth)
         return self._words.mixed((*_head(variable), no[0], yes[0], untold[0]), _KINDS), depth
+
+    def _untold(self, state: tuple[Part, ...], variable: int, first: bool) -> Place | None:
+        """Where a test leads that cannot be told. Ends come first, and are all told if one is; ancestors likewise."""
+        if variable < ANCESTORS:
+            return self._place(_each(state, lambda some: _untold(some, lambda one: one < ANCESTORS)))
+        return self._place(self._without_clock) if first else None
 
     def _told(self, candidates: tuple[Candidate, ...]) -> Part:
         """What the policy says, if nothing that is still to be tested matters to it; empty: its default."""
@@ -191,7 +204,7 @@ class _Diagram:
                     return
 
 
-def _each(state: tuple[Part, ...], change: Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]) -> list[Part]:
+def _each(state: Sequence[Part], change: Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]) -> list[Part]:
     return [one if isinstance(one, Said) else change(one) for one in state]
 
 
@@ -227,10 +240,10 @@ def _follows(one: int, variable: int, value: bool) -> bool | None:
     return value if (one > variable) is value else None
 
 
-def _untold(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """What is left if nothing can be told of ancestors: they are known all together or not at all."""
+def _untold(candidates: Sequence[Candidate], which: Callable[[int], bool]) -> tuple[Candidate, ...]:
+    """What is left if some variables could not be told: rules that need them may match."""
     left = []
     for rule, truth, literals in candidates:
-        rest = tuple(one for one in literals if one[0] >= ANCESTORS)
+        rest = tuple(one for one in literals if not which(one[0]))
         left.append((rule, truth if len(rest) == len(literals) else MAYBE, rest))
     return tuple(left)

@@ -22,8 +22,8 @@ PAIRS = 1 << 16
 PAIR_STEPS = 1 << 31
 #: Kinds of objects of one class before merging: classes of one part × classes of the next …
 COMBINATIONS = 1 << 19
-#: Kinds of subjects before merging: classes of executables × classes of parents × different subjects.
-DOMAINS = 1 << 26
+#: Kinds of subjects before merging (executables × parents, users × groups, and both) × different subjects.
+KINDS = 1 << 26
 #: Different lists of ancestors in one profile.
 ANCESTORS = 64
 #: Tests and operations of one request together.

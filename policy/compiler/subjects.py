@@ -5,6 +5,7 @@ to be tested when a decision is made.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +133,7 @@ class Subjects:
             self.parents = parent.shape[1]
             exe, self.domains_table = _joined(exe, parent)
         self.domains = exe.shape[1]
+        _bounded(len(self._chains), (self.domains, "executables and parents"), (self.credentials.count, "accounts"))
         who = [self._joined_truth(chain, exe) for chain in self._chains]
         self.kinds = self.domains * self.credentials.count
         self._flat = np.array(who, np.int8).reshape(len(who), self.kinds)
@@ -182,15 +184,7 @@ def _different(rows: NDArray[np.int8]) -> tuple[NDArray[np.int8], NDArray[np.int
 
 def _joined(exe: NDArray[np.int8], parent: NDArray[np.int8]) -> tuple[NDArray[np.int8], tuple[int, ...]]:
     """Domains of executables and parents: truth, int8, shape (subjects, domains); and the domain of each pair."""
-    found = exe.shape[1] * parent.shape[1]
-    if found * max(1, len(exe)) > limits.DOMAINS:
-        raise CompileError(
-            f"{exe.shape[1]:,} kinds of executables times {parent.shape[1]:,} of parents are {found:,} kinds of "
-            f"subjects; with {len(exe):,} different subjects the limit is {limits.DOMAINS // len(exe):,}",
-            hint="let rules share their lists of executables and parents, or split the policy between scopes",
-            limit=limits.DOMAINS,
-            found=found * len(exe),
-        )
+    _bounded(len(exe), (exe.shape[1], "executables"), (parent.shape[1], "parents"))
     columns: dict[bytes, int] = {b"": 0}  # nothing else is the domain of what could not be told
     table: list[int] = []
     first: list[NDArray[np.int8]] = []
@@ -202,6 +196,20 @@ def _joined(exe: NDArray[np.int8], parent: NDArray[np.int8]) -> tuple[NDArray[np
                 first.append(column)
             table.append(domain)
     return np.stack(first, axis=1), tuple(table)
+
+
+def _bounded(subjects: int, *kinds: tuple[int, str]) -> None:
+    """Refuse more combinations of kinds than can be compared for so many subjects."""
+    found = prod(count for count, _ in kinds)
+    limit = limits.KINDS // max(1, subjects)
+    if found > limit:
+        listed = " times ".join(f"{count:,} kinds of {name}" for count, name in kinds)
+        raise CompileError(
+            f"{listed} are {found:,} kinds of subjects; with {subjects:,} different subjects the limit is {limit:,}",
+            hint="let rules share their subjects, or split the policy between scopes",
+            limit=limit,
+            found=found,
+        )
 
 
 def _ancestors(policies: Sequence[Policy]) -> dict[Atom, int]:
@@ -238,6 +246,7 @@ def credentials(who: Sequence[Subject]) -> Credentials:
     users, user_truth = _ids([(subject.user, subject.not_user) for subject in who])
     groups, group_truth = _ids([(subject.group, subject.not_group) for subject in who])
     unknown = [MAYBE if _names_accounts(subject) else YES for subject in who]
+    _bounded(len(who), (user_truth.shape[1], "users"), (group_truth.shape[1], "groups"))
     pairs = user_truth.shape[1] * group_truth.shape[1]
     known = np.minimum(user_truth[:, :, None], group_truth[:, None, :]).reshape(len(who), pairs)
     truth = np.concatenate((np.array(unknown, np.int8).reshape(-1, 1), known), axis=1)

@@ -1,5 +1,6 @@
 """Subjects as domains and tests: parents, ancestors, ends of waivers, and what happens if they could not be told."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
@@ -7,6 +8,8 @@ import pytest
 
 from policy.compiler import CompileError, compile_profiles, decisions, limits
 from policy.compiler.decisions import TEST
+from policy.compiler.evaluate import path_label
+from policy.compiler.ruleset import PATH_COLUMNS
 from policy.model.types import Action, Actor, Effect, FailMode, Mode, Rule, Subject
 from tests.unit.policy.make import ROOT, decide, file, policy, read, rule
 
@@ -83,6 +86,22 @@ def test_a_waiver_ends_in_the_decision() -> None:
     assert decide([web], replace(read(b"/etc/a", Actor(b"/x", None, None)), time=0)).error
 
 
+def test_an_end_that_cannot_be_told_leaves_the_rule_in_doubt() -> None:
+    """Where the kernel has no wall clock, the first test leads to what is made of a rule that might match."""
+    waived = rule(READ, "deny", id="etc")
+    allow = [Rule(f"waiver:{at}", READ, Action.ALLOW, within=waived, until=1_000 + at) for at in range(5)]
+    ruleset = compile_profiles([[policy(*allow, waived)]])
+    table = ruleset.profiles[0].classes[1]
+    words = ruleset.words.tolist()
+    label = words[ruleset.profiles[0].path_labels + PATH_COLUMNS * path_label(ruleset, ruleset.profiles[0], b"/a")]
+    test = words[words[table.cells + label]]  # of the unknown executable, for reading
+
+    assert words[test] >> 24 == TEST
+    untold = words[test + 4]
+    assert words[untold] >> 4 & 1 == 1
+    assert ruleset.rules[words[untold + 1]].rule == "waiver:0"
+
+
 def test_waivers_for_ever_are_refused() -> None:
     """The kernel holds 32 bits of seconds."""
     with pytest.raises(CompileError, match="2106"):
@@ -146,3 +165,26 @@ def test_diagrams_that_would_explode_are_refused(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CompileError, match="rule `r0`") as caught:
         compile_profiles([[policy(*rules)]])
     assert caught.value.found > caught.value.limit
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "named"),
+    [
+        (
+            lambda at: Subject(user=(at,)),
+            lambda at: Subject(group=(at,)),
+            "601 kinds of users times 601 kinds of groups",
+        ),
+        (lambda at: Subject(exe=(f"/{at}",)), lambda at: Subject(parent=(f"/{at}",)), "602 kinds of executables times"),
+        (lambda at: Subject(exe=(f"/{at}",)), lambda at: Subject(user=(at,)), "602 kinds of executables and parents"),
+    ],
+    ids=["accounts", "parents", "both"],
+)
+def test_kinds_of_subjects_are_bounded_before_they_are_made(
+    first: Callable[[int], Subject], second: Callable[[int], Subject], named: str
+) -> None:
+    """Products of what subjects ask are refused by their sizes, not by running out of memory."""
+    rules = [rule(READ, "deny", make(at), id=f"{at}{make}") for make in (first, second) for at in range(600)]
+    with pytest.raises(CompileError, match=named) as caught:
+        compile_profiles([[policy(*rules)]])
+    assert caught.value.found > caught.value.limit > 0

@@ -6,7 +6,7 @@
 #include "abi.h"
 #include "peer.h"
 
-/* 1: go on; 0: refused with EPERM. */
+/* 1: go on; 0: refused, always with EPERM. */
 RF_INLINE int on_cgroup_peer(struct peer *peer)
 {
         struct request req = {.task = bpf_get_current_task_btf()};
@@ -24,12 +24,13 @@ RF_INLINE int on_cgroup_peer(struct peer *peer)
                 req.domain = 1;
         if (!request_concerns(&req, RF_CLASS_NETWORK))
                 return 1;
-        return peer_decide(&req, peer) ? 0 : 1;
+        return peer_decide(&req, peer, REFUSES_WITH_EPERM) ? 0 : 1;
 }
 
 RF_INLINE int on_cgroup_ipv4(struct bpf_sock_addr *ctx)
 {
-        struct peer peer = {.port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol)};
+        struct peer peer = {
+                .port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol), .socket_family = ctx->family};
 
         peer_ipv4(&peer, ctx->user_ip4);
         return on_cgroup_peer(&peer);
@@ -37,7 +38,8 @@ RF_INLINE int on_cgroup_ipv4(struct bpf_sock_addr *ctx)
 
 RF_INLINE int on_cgroup_ipv6(struct bpf_sock_addr *ctx)
 {
-        struct peer peer = {.port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol)};
+        struct peer peer = {
+                .port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol), .socket_family = ctx->family};
         __u32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
 
         __builtin_memcpy(peer.address, words, sizeof(peer.address));

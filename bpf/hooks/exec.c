@@ -34,7 +34,6 @@ RF_INLINE void on_exec_committed(struct linux_binprm *bprm)
 {
         struct request req = {.task = bpf_get_current_task_btf()};
         struct file *file = bprm->file;
-        struct name_result name;
 
         req.facts = bpf_task_storage_get(RF_MAP_tasks, req.task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
         if (!req.facts) {
@@ -44,8 +43,8 @@ RF_INLINE void on_exec_committed(struct linux_binprm *bprm)
         req.facts->flags = 0;
         req.facts->epoch = 0;
         if (request_scratch(&req)) {
-                name = name_read(req.scratch, req.task, (__u64)file->f_path.dentry, (__u64)file->f_path.mnt, 0);
-                if (name.kind == NAME_FOUND)
+                name_read(req.scratch, (__u64)req.task, (__u64)file->f_path.dentry, (__u64)file->f_path.mnt, 0);
+                if (req.scratch->carried.kind == NAME_FOUND)
                         facts_record(&req, req.facts, 0);
         }
         req.cgroup = bpf_get_current_cgroup_id();

@@ -1,12 +1,13 @@
 /* Network hooks of LSM: decide by the peer's label.
  *   socket_connect  connect
  *   socket_sendmsg  connect, where a message names its peer itself: datagrams, raw sockets, TCP Fast Open
- * Unix and netlink sockets are not network peers. A family that has no addresses we know matches rules without `to` only. */
+ * Netlink sockets are not network peers. Unix sockets are where a profile names some; their names are not read, so that such a rule is
+ * undecided. A family that has no addresses we know matches rules without `to` only. */
 #include "abi.h"
 #include "peer.h"
 
 /* Read the peer out of a socket address that the kernel has copied already. 0: there is none to decide about. */
-RF_INLINE int peer_read(struct peer *peer, struct socket *socket, __u64 address, __u32 length, int sending)
+RF_INLINE int peer_read(struct request *req, struct peer *peer, struct socket *socket, __u64 address, __u32 length, int sending)
 {
         struct sock *sk = socket->sk;
         __u16 own, protocol;
@@ -18,8 +19,9 @@ RF_INLINE int peer_read(struct peer *peer, struct socket *socket, __u64 address,
         protocol = sk->sk_protocol;
         bpf_probe_read_kernel(raw, 2, (void *)address);
         peer->family = raw[0] | (__u16)raw[1] << 8;
-        if (own == AF_UNIX || own == AF_NETLINK)
+        if (own == AF_NETLINK || (own == AF_UNIX && !unix_concerns(req)))
                 return 0;
+        peer->socket_family = own;
         if (own == AF_PACKET)
                 peer->family = AF_PACKET; /* which never looks at what the address says of itself */
         if (peer->family == AF_UNSPEC) {
@@ -48,14 +50,15 @@ RF_INLINE int on_peer(struct socket *socket, __u64 address, __u32 length, int se
 {
         struct request req = {};
         struct peer peer = {};
-        int verdict = 0;
+        __u32 refusal = 0;
 
-        if (request_begin(&req) && request_concerns(&req, RF_CLASS_NETWORK) && peer_read(&peer, socket, address, length, sending))
-                verdict = peer_decide(&req, &peer);
+        if (request_begin(&req) && request_concerns(&req, RF_CLASS_NETWORK) &&
+            peer_read(&req, &peer, socket, address, length, sending))
+                refusal = peer_decide(&req, &peer, REFUSES_WITH_ERRNO);
         if (req.kill)
                 bpf_send_signal(SIGKILL);
         request_end(&req);
-        return verdict;
+        return verdict_of(refusal);
 }
 
 int lsm_socket_connect(unsigned long long *ctx)

@@ -9,7 +9,6 @@ RF_INLINE void facts_seed(struct request *req)
 {
         __u64 mm = (__u64)req->task->mm, file = 0, path[2] = {};
         __u32 exec_id = req->task->self_exec_id; /* before the file: an exec in between makes the facts stale, not wrong */
-        struct name_result name;
 
         if (!mm || !request_scratch(req))
                 return;
@@ -17,8 +16,8 @@ RF_INLINE void facts_seed(struct request *req)
         if (!file)
                 return;
         bpf_probe_read_kernel(path, sizeof(path), (void *)(file + offsetof(struct file, f_path)));
-        name = name_read(req->scratch, req->task, path[1], path[0], 0);
-        if (name.kind == NAME_FOUND) {
+        name_read(req->scratch, (__u64)req->task, path[1], path[0], 0);
+        if (req->scratch->carried.kind == NAME_FOUND) {
                 facts_record(req, req->facts, RF_TASK_SEEDED);
                 req->facts->exec_id = exec_id;
         }

@@ -1,11 +1,11 @@
 /* The system call tracepoint: attached only while a live policy names system calls.
- *   sys_enter  call: observed; these kernels give no program the power to refuse one here */
+ *   sys_enter  call: observed, or the process is killed; these kernels give no program the power to refuse one here */
 #include "abi.h"
 #include "decide.h"
 
 RF_INLINE void on_sys_enter(__u64 number)
 {
-        struct question q = {.class_id = RF_CLASS_SYSCALL, .operations = RF_SYSCALL_CALL};
+        struct question q = {.class_id = RF_CLASS_SYSCALL, .operations = RF_SYSCALL_CALL, .refusal = REFUSES_NOTHING};
         struct request req = {};
         const __u32 *words;
 
@@ -14,7 +14,7 @@ RF_INLINE void on_sys_enter(__u64 number)
         if (request_begin(&req) && request_concerns(&req, RF_CLASS_SYSCALL)) {
                 words = table_of(RF_MAP_words, req.slot, 0);
                 if (words && req.profile && req.profile->syscalls)
-                        q.label = words[(req.profile->syscalls + number) & (RF_WORDS - 1)];
+                        q.parts[0] = words[(req.profile->syscalls + number) & (RF_WORDS - 1)];
                 else
                         req.reason = RF_REASON_TABLE_MISSING;
                 q.syscall = number;

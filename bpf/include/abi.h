@@ -5,17 +5,22 @@
 #ifndef RINGFENCE_ABI_H
 #define RINGFENCE_ABI_H
 
-#define RF_ABI_VERSION 1
+#define RF_ABI_VERSION 2
 
 /* ---- limits: each says beside its use what happens when it is reached ------------------------------------------ */
 
 #define RF_SLOTS 4U                     /* rulesets installed side by side; slot 0 is never used and means none */
-#define RF_CLASSES 5U                   /* rows of struct rf_profile.cells, indexed by enum rf_class */
+#define RF_CLASSES 16U                  /* rows of struct rf_profile.classes, indexed by enum rf_class_id */
 #define RF_PATH_MAX 4096U               /* bytes of a name with its NUL; longer: undecided, NAME_TOO_LONG */
 #define RF_DEPTH_MAX 256U               /* components of a name; deeper: undecided, NAME_TOO_DEEP */
 #define RF_SCOPE_DEPTH 64U              /* levels of the cgroup tree in which a scope can begin; push refuses deeper */
 #define RF_AUTOMATON_ENTRIES (1U << 19) /* of one ruleset, 8 bytes each; the compiler refuses more */
+#define RF_AUTOMATON_SLACK 512U         /* unused entries after those, so that `state + class` needs no bound */
 #define RF_WORDS (1U << 20)             /* of one ruleset, 4 bytes each; the compiler refuses more */
+#define RF_PATH_COLUMNS 10U             /* of a path label's row, indexed by enum rf_column */
+#define RF_OPERATIONS 16U               /* bits of a request's operations */
+#define RF_DECISION_STEPS 128U          /* tests and operations of one request together; the compiler refuses more */
+#define RF_PAIR_STEPS 18U               /* halvings that find a place in a row of `pairs`: rows of up to 2^17 */
 #define RF_ALSO_MAX 8U                  /* would-denies beside the winner that one decision counts; the compiler refuses more */
 #define RF_SYSCALLS 512U                /* numbers of system calls; higher: no rule matches */
 #define RF_SCRATCH_SLOTS 8U             /* claims of scratch a processor; none free: undecided, SCRATCH_BUSY */
@@ -25,12 +30,23 @@
 
 /* ---- numbers --------------------------------------------------------------------------------------------------- */
 
-enum rf_class {
+enum rf_class_id {
         RF_CLASS_NONE = 0,
         RF_CLASS_FILE = 1,
         RF_CLASS_EXEC = 2,
         RF_CLASS_NETWORK = 3,
         RF_CLASS_SYSCALL = 4,
+        RF_CLASS_CAPABILITY = 5,
+        RF_CLASS_DEVICE = 6,
+        RF_CLASS_MOUNT = 7,
+        RF_CLASS_NAMESPACE = 8,
+        RF_CLASS_PTRACE = 9,
+        RF_CLASS_SIGNAL = 10,
+        RF_CLASS_BPF = 11,
+        RF_CLASS_MODULE = 12,
+        RF_CLASS_CREDENTIAL = 13,
+        RF_CLASS_KEYRING = 14,
+        RF_CLASS_IO_URING = 15,
 };
 
 /* Bits of a request's operations, a class apart. */
@@ -38,10 +54,94 @@ enum rf_operation {
         RF_FILE_READ = 1 << 0,
         RF_FILE_WRITE = 1 << 1,
         RF_FILE_CREATE = 1 << 2,
+        RF_FILE_DELETE = 1 << 3,
+        RF_FILE_RENAME = 1 << 4,
+        RF_FILE_LINK = 1 << 5,
+        RF_FILE_ATTR = 1 << 6,
+        RF_FILE_TRUNCATE = 1 << 7,
+        RF_FILE_MAPEXEC = 1 << 8,
         RF_EXEC_EXEC = 1 << 0,
         RF_NETWORK_CONNECT = 1 << 0,
+        RF_NETWORK_BIND = 1 << 1,
+        RF_NETWORK_LISTEN = 1 << 2,
+        RF_NETWORK_ACCEPT = 1 << 3,
+        RF_NETWORK_SEND = 1 << 4,
+        RF_NETWORK_CREATE = 1 << 5,
         RF_SYSCALL_CALL = 1 << 0,
+        RF_CAPABILITY_USE = 1 << 0,
+        RF_DEVICE_READ = 1 << 0,
+        RF_DEVICE_WRITE = 1 << 1,
+        RF_DEVICE_CREATE = 1 << 2,
+        RF_MOUNT_MOUNT = 1 << 0,
+        RF_MOUNT_UMOUNT = 1 << 1,
+        RF_MOUNT_MOVE = 1 << 2,
+        RF_MOUNT_PIVOT = 1 << 3,
+        RF_NAMESPACE_CREATE = 1 << 0,
+        RF_PTRACE_ATTACH = 1 << 0,
+        RF_PTRACE_READ = 1 << 1,
+        RF_SIGNAL_SEND = 1 << 0,
+        RF_BPF_LOAD = 1 << 0,
+        RF_BPF_MAP = 1 << 1,
+        RF_BPF_ATTACH = 1 << 2,
+        RF_BPF_USE = 1 << 3,
+        RF_MODULE_LOAD = 1 << 0,
+        RF_MODULE_REQUEST = 1 << 1,
+        RF_CREDENTIAL_SETUID = 1 << 0,
+        RF_CREDENTIAL_SETGID = 1 << 1,
+        RF_KEYRING_CREATE = 1 << 0,
+        RF_KEYRING_VIEW = 1 << 1,
+        RF_KEYRING_READ = 1 << 2,
+        RF_KEYRING_WRITE = 1 << 3,
+        RF_KEYRING_SEARCH = 1 << 4,
+        RF_KEYRING_LINK = 1 << 5,
+        RF_KEYRING_SETATTR = 1 << 6,
+        RF_IO_URING_CREATE = 1 << 0,
+        RF_IO_URING_POLL = 1 << 1,
+        RF_IO_URING_CREDENTIALS = 1 << 2,
+        RF_IO_URING_COMMAND = 1 << 3,
 };
+
+/* What kind of file an object is, as a part of its label: its number in the policy model plus 1. */
+enum rf_file_type {
+        RF_TYPE_UNKNOWN = 0,
+        RF_TYPE_REGULAR = 1,
+        RF_TYPE_DIRECTORY = 2,
+        RF_TYPE_DEVICE = 3,
+        RF_TYPE_SOCKET = 4,
+        RF_TYPE_FIFO = 5,
+        RF_TYPE_SYMLINK = 6,
+        RF_TYPES = 7,
+};
+
+/* What a path label means to each that asks: columns of its row. */
+enum rf_column {
+        RF_COLUMN_FILE = 0,
+        RF_COLUMN_EXEC = 1,
+        RF_COLUMN_UNIX = 2,
+        RF_COLUMN_MOUNT_SOURCE = 3,
+        RF_COLUMN_MOUNT_TARGET = 4,
+        RF_COLUMN_MOUNT_TYPE = 5,
+        RF_COLUMN_EXE = 6,
+        RF_COLUMN_PARENT = 7,
+        RF_COLUMN_ANCESTOR_LOW = 8, /* bits: which of the profile's ancestor selectors this executable satisfies */
+        RF_COLUMN_ANCESTOR_HIGH = 9,
+};
+
+/* What an entry of `numbers` is the number of. */
+enum rf_number_kind {
+        RF_NUMBER_USER = 0, /* of users and groups an absent one is class 0; of the others 1, and theirs follow from 2 */
+        RF_NUMBER_GROUP = 1,
+        RF_NUMBER_CAPABILITY = 2,
+        RF_NUMBER_NAMESPACE = 3,
+        RF_NUMBER_SIGNAL = 4,
+        RF_NUMBER_CREDENTIAL = 5,
+        RF_NUMBER_CHAR_DEVICE = 6, /* major << RF_MINOR_BITS | minor; looked for before its major, and that before RF_MAJOR_ANY */
+        RF_NUMBER_CHAR_MAJOR = 7,
+        RF_NUMBER_BLOCK_DEVICE = 8,
+        RF_NUMBER_BLOCK_MAJOR = 9,
+};
+#define RF_MINOR_BITS 20U
+#define RF_MAJOR_ANY 0xffffffffU /* every device of the kind that no other entry tells apart */
 
 /* By strictness: the greatest of a profile wins. */
 enum rf_effect {
@@ -78,7 +178,8 @@ enum rf_reason {
 enum rf_control {
         RF_CONTROL_LIVE = 0,       /* slot of the live generation, 0: none, everything is allowed */
         RF_CONTROL_OPEN_UNTIL = 1, /* gate: boot-clock ns until which everything is allowed; 0: closed; ~0: until closed */
-        RF_CONTROL_KEYS = 2,
+        RF_CONTROL_WALL = 2,       /* wall clock minus boot clock in ns: what `until` is measured by; it outlives the agent */
+        RF_CONTROL_KEYS = 3,
 };
 
 /* What a generation is; array `slots`, indexed by slot, filled before the slot becomes live. */
@@ -104,36 +205,64 @@ struct rf_entry {
         __u32 check;
 };
 
-/* profiles: array, indexed by the profile number that `scopes` gives. Offsets are indices into `words`. */
+/* How a profile decides about one class. An object has up to four parts, each with classes of its own: 0 could not be told, 1 none
+ * or nothing that is listed. Their combination is its label. */
+struct rf_class {
+        __u32 cells;    /* row = words[cells + (domain * credentials + credential) * labels + label] */
+        __u32 labels;   /* count, 0 and 1 included; 0: the class decides nothing here */
+        __u32 table;    /* 0: label = k0; else words[table + ((k0 * sizes[0] + k1) * sizes[1] + k2) * sizes[2] + k3] */
+        __u32 sizes[3]; /* classes of the second, third and fourth part; 1 where there is none */
+};
+
+/* profiles: array, indexed by the profile number that `scopes` gives. Offsets are indices into `words`.
+ *
+ * Names run through two automata: patterns that begin with `/` followed by two stars float, the others are anchored, and one
+ * automaton of both would have a state for every pair of theirs. With A and F the labels of the two, 1 where nothing matched: if F is 1 the path
+ * label is A. Else row = words[pairs + A] has n = words[row] and then n pairs (upto, value), ascending; the first with F < upto gives
+ * the value, and 0 stands for words[alone + F]. */
 struct rf_profile {
-        __u32 start;       /* automaton state before the first byte */
-        __u32 path_labels; /* words[path_labels + 3 * label]: label for file rules, for exec rules, domain as executable */
+        __u32 start;       /* anchored automaton's state before the first byte */
+        __u32 floating;    /* the other one's; 0: there is none */
+        __u32 pairs;
+        __u32 alone;
+        __u32 path_labels; /* words[path_labels + RF_PATH_COLUMNS * path label + column] */
         __u32 path_label_count;
-        __u32 domains;     /* count, 0 included */
-        __u32 credentials; /* count of credential classes, 0 included */
-        __u32 gid_classes; /* credential = 1 + uid class * gid_classes + gid class; classes from `credentials` map, 0 if absent */
-        __u32 cells[RF_CLASSES];  /* row = words[cells[class] + (domain * credentials + credential) * labels[class] + label] */
-        __u32 labels[RF_CLASSES]; /* count of labels of that class, 0 and 1 included; 0: the class decides nothing here */
-        __u32 ports;              /* words[ports + high byte] = offset of a page of 256 port classes; 0: one class only, 0 */
-        __u32 port_classes;
-        __u32 protocols; /* words[protocols + IP protocol number 0..255] = protocol class; 0: one class only, 0 */
-        __u32 protocol_classes;
-        __u32 peers; /* words[peers + (address class * port_classes + port class) * protocol_classes + protocol class] = label */
-        __u32 address_default;  /* address class of families other than IPv4 and IPv6; those look it up in `addresses` */
-        __u32 syscalls;         /* words[syscalls + number] = label; 0: none */
-        __u32 has_credentials;  /* 0: credential is always 1 */
+        __u32 domains;       /* count, 0 included */
+        __u32 domains_table; /* domain = words[domains_table + executable's class * parents + parent's]; used if parents > 1 */
+        __u32 parents;       /* count of classes of the parent's executable, 0 included; 1: the executable's class is the domain */
+        __u32 credentials;   /* count of credential classes, 0 included */
+        __u32 gid_classes;   /* credential = 1 + uid class * gid_classes + gid class; classes from `numbers` */
+        __u32 has_credentials; /* 0: credential is always 1 */
+        __u32 ports;           /* words[ports + high byte] = offset of a page of 256 port classes; 0: one class only, 0 */
+        __u32 protocols;       /* words[protocols + IP protocol number 0..255] = protocol class; 0: one class only, 0 */
+        __u32 families;        /* words[families + address family 0..255] = family class; 0: one class only, 0 */
+        __u32 address_default; /* address class of families other than IPv4 and IPv6; those look it up in `addresses` */
+        __u32 unix_base;       /* address class of a unix socket = unix_base + its name's column */
+        __u32 syscalls;        /* words[syscalls + number] = label; 0: none */
+        struct rf_class classes[RF_CLASSES];
         __u8 byte_classes[256]; /* 1.. ; 0 is never used, so that no byte's entry falls on a header */
 };
 
 /* A row is `operations of the class` words, each the offset of a decision in `words`:
- *   word 0: effect | error << 8 | also count << 16 | rank << 24; of the operations of a request the greatest rank counts: by effect,
- *           and what could not be decided before what could
+ *   word 0: effect | error << 4 | also count << 8 | errno << 16 | rank << 24; of the operations of a request the greatest rank
+ *           counts: by effect, and what could not be decided before what could
  *   word 1: rule (index of its counter)
- *   word 2..: rules of other policies whose would-deny is counted too (also count of them, at most RF_ALSO_MAX) */
+ *   word 2..: rules of other policies whose would-deny is counted too (also count of them, at most RF_ALSO_MAX)
+ * or, with rank RF_RANK_TEST, a test that leads to another decision:
+ *   word 0: kind | bit << 8 | RF_RANK_TEST << 24
+ *   word 1: unix seconds
+ *   word 2, 3, 4: offset of the decision if it does not hold, holds, cannot be told */
+#define RF_DECISION_EFFECT(word) ((word) & 0xfU)
+#define RF_DECISION_ERROR(word) (((word) >> 4) & 0xfU)
+#define RF_DECISION_ALSO(word) (((word) >> 8) & 0xffU)
+#define RF_DECISION_ERRNO(word) (((word) >> 16) & 0xffU)
 #define RF_DECISION_RANK(word) ((word) >> 24)
-#define RF_DECISION_EFFECT(word) ((word) & 0xffU)
-#define RF_DECISION_ERROR(word) (((word) >> 8) & 0xffU)
-#define RF_DECISION_ALSO(word) (((word) >> 16) & 0xffU)
+#define RF_RANK_TEST 0xffU
+
+enum rf_test {
+        RF_TEST_BEFORE = 1,   /* holds while the wall clock is before word 1 */
+        RF_TEST_ANCESTOR = 2, /* holds if `bit` of the task's ancestors is set */
+};
 
 /* addresses: LPM trie; IPv4 as ::ffff:a.b.c.d. Value: address class (u32). Every profile with network rules has ::/0 and ::ffff:0:0/96. */
 struct rf_address_key {
@@ -142,10 +271,10 @@ struct rf_address_key {
         __u8 address[16];
 };
 
-/* credentials: hash. Value: class (u32, 1..); absent: class 0. Numbers are those inside the subject's user namespace. */
-struct rf_credential_key {
+/* numbers: hash. Value: class (u32). Users and groups are numbers inside the subject's user namespace. */
+struct rf_number_key {
         __u32 profile;
-        __u32 kind; /* 0: user, 1: group */
+        __u32 kind; /* enum rf_number_kind */
         __u32 id;
 };
 
@@ -213,7 +342,7 @@ struct rf_event {
         __u32 tid;
         __u32 uid; /* in the initial user namespace */
         __u32 gid;
-        __s32 verdict; /* what the hook returned */
+        __s32 verdict; /* what the hook returned: 0 or a negative errno */
         __u8 class_id;
         __u8 effect;
         __u8 reason;
@@ -251,9 +380,10 @@ enum rf_total {
 
 _Static_assert(sizeof(struct rf_slot) == 40, "rf_slot");
 _Static_assert(sizeof(struct rf_entry) == 8, "rf_entry");
-_Static_assert(sizeof(struct rf_profile) == 352, "rf_profile");
+_Static_assert(sizeof(struct rf_class) == 24, "rf_class");
+_Static_assert(sizeof(struct rf_profile) == 712, "rf_profile");
 _Static_assert(sizeof(struct rf_address_key) == 24, "rf_address_key");
-_Static_assert(sizeof(struct rf_credential_key) == 12, "rf_credential_key");
+_Static_assert(sizeof(struct rf_number_key) == 12, "rf_number_key");
 _Static_assert(sizeof(struct rf_scope) == 16, "rf_scope");
 _Static_assert(sizeof(struct rf_task) == 248, "rf_task");
 _Static_assert(sizeof(struct rf_event) == 512, "rf_event");

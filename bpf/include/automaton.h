@@ -6,58 +6,92 @@
 #include "abi.h"
 #include "kernel.h"
 
-/* One state further. No branch: the verifier follows every branch of every step. 64-bit throughout: this target has no cheap 32-bit
- * arithmetic. */
-RF_INLINE __u64 automaton_step(const __u64 *table, __u64 state, __u64 class)
+/* One state further: by the entry of the byte's class, or by the header where that entry belongs to another state. No branch: the
+ * verifier follows every branch of every step. 64-bit throughout: this target has no cheap 32-bit arithmetic. */
+RF_INLINE __u64 automaton_step(const struct rf_entry *table, __u64 state, __u64 class)
 {
-        __u64 at = state + class, entry, other;
+        __u64 other = table[state + class].check;
 
-        RF_OPAQUE(at);
-        at &= RF_AUTOMATON_ENTRIES - 1;
-        entry = table[at];
-        other = (entry >> 32) ^ (state | RF_ENTRY_OWNED);
+        other ^= state | RF_ENTRY_OWNED;
+        other -= 1;
         RF_OPAQUE(other);
-        other = -other >> 63; /* 1: the entry belongs to another state */
-        RF_OPAQUE(other);
-        other = -other; /* all ones, or none */
-        entry = (entry & ~other) | (table[state] & other);
-        entry &= RF_AUTOMATON_ENTRIES - 1;
-        return entry;
+        class &= (__s64)other >> 63; /* all ones if nothing differed, else none */
+        RF_OPAQUE(class);
+        return table[state + class].next & (RF_AUTOMATON_ENTRIES - 1);
 }
 
-/* The state after name[position..end), from `state`. `size`: of the memory at `name`, a
- * constant; `end` is at most that. */
-RF_INLINE __u32 automaton_run(const struct rf_entry *entries, const struct rf_profile *profile, const __u8 *name, __u64 size,
-                              __u64 position, __u64 end, __u64 state)
+/* The state after name[position..end), from `state`. `size`: of the memory at `name`, a constant; `end`: 0 for `size`, else where it
+ * is read, anew by each run: what one run makes known of it differs with the run's length.
+ * The position counts the steps: its least possible value grows with every step, so that the verifier sees the end. */
+RF_INLINE __u64 automaton_run(const struct rf_entry *table, const struct rf_profile *profile, const __u8 *name, __u64 size,
+                              __u64 position, const volatile __u32 *end, __u64 state)
 {
-        const __u64 *table = (const __u64 *)entries; /* an entry is read whole: `next` is its low half */
+        __u64 length = end ? *end : size;
 
         state &= RF_AUTOMATON_ENTRIES - 1;
         RF_LOOP
-        for (__u64 i = 0; i < size; i++) {
-                __u64 at;
-
-                RF_OPAQUE(i);
-                at = position + i;
-                if (at >= end)
+        for (;;) {
+                RF_OPAQUE(position);
+                if (position >= size || position >= length)
                         break;
-                RF_OPAQUE(at);
-                if (size == RF_PATH_MAX)
-                        at &= RF_PATH_MAX - 1;
-                else if (at >= size)
-                        break;
-                state = automaton_step(table, state, profile->byte_classes[name[at]]);
+                state = automaton_step(table, state, profile->byte_classes[name[position]]);
+                position++;
         }
         RF_FORGET();
         return state;
 }
 
 /* The label of a state. */
-RF_INLINE __u32 automaton_label(const struct rf_entry *table, __u32 state)
+RF_INLINE __u32 automaton_label(const struct rf_entry *table, __u64 state)
 {
         RF_OPAQUE(state);
         state &= RF_AUTOMATON_ENTRIES - 1;
         return table[state].check;
+}
+
+/* What two automata say of one name together; see struct rf_profile. ~0: the table is not what it should be. */
+RF_INLINE __u64 label_pair(const __u32 *words, const struct rf_profile *profile, __u64 anchored, __u64 floating)
+{
+        __u64 row = words[(profile->pairs + anchored) & (RF_WORDS - 1)];
+        __u64 count = words[row & (RF_WORDS - 1)] & (RF_WORDS - 1), low = words[0], high = count, value;
+
+        low &= RF_WORDS - 1; /* known to be 0, but not to the verifier: see row_follow */
+        RF_LOOP
+        for (__u64 i = 0; i < RF_PAIR_STEPS; i++) {
+                __u64 middle = (low + high) >> 1;
+
+                RF_OPAQUE(i);
+                if (low >= high)
+                        break;
+                if (words[(row + 1 + 2 * middle) & (RF_WORDS - 1)] > floating)
+                        high = middle & (RF_WORDS - 1);
+                else
+                        low = (middle + 1) & (RF_WORDS - 1);
+        }
+        if (low >= count)
+                return ~0ULL;
+        value = words[(row + 2 + 2 * low) & (RF_WORDS - 1)];
+        return value ? value : words[(profile->alone + floating) & (RF_WORDS - 1)];
+}
+
+/* The label of the path name[position..end); `size` and `end` as in automaton_run. */
+RF_INLINE __u64 path_label(const struct rf_entry *table, const __u32 *words, const struct rf_profile *profile, const __u8 *name,
+                           __u64 size, __u64 position, const volatile __u32 *end)
+{
+        __u64 label = automaton_label(table, automaton_run(table, profile, name, size, position, end, profile->start)), floating;
+
+        if (!profile->floating)
+                return label;
+        floating = automaton_label(table, automaton_run(table, profile, name, size, position, end, profile->floating));
+        return floating == RF_LABEL_NAMELESS ? label : label_pair(words, profile, label, floating);
+}
+
+/* What the label of a path means to who asks (enum rf_column). */
+RF_INLINE __u32 path_column(const __u32 *words, const struct rf_profile *profile, __u64 label, __u32 column)
+{
+        if (label >= profile->path_label_count)
+                return RF_LABEL_UNKNOWN;
+        return words[(profile->path_labels + RF_PATH_COLUMNS * label + column) & (RF_WORDS - 1)];
 }
 
 #endif

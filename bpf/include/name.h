@@ -18,11 +18,6 @@ enum name_kind {
         NAME_UNDECIDED, /* the reason is beside it */
 };
 
-struct name_result {
-        __u32 kind;
-        __u32 reason;
-};
-
 /* The members of a dentry that a walk needs stand side by side; what is read at once is checked here. */
 struct dentry_window {
         __u64 parent;
@@ -37,13 +32,21 @@ _Static_assert(offsetof(struct qstr, name) == 8, "qstr");
 #define MOUNT_OF(vfsmount) ((vfsmount) - offsetof(struct mount, mnt))
 _Static_assert(offsetof(struct mount, mnt_mountpoint) == offsetof(struct mount, mnt_parent) + 8, "mount window");
 
-RF_INLINE __u64 tree_sequence(void)
+/* Read 8 bytes of the kernel. */
+RF_INLINE __u64 word_read(struct rf_scratch *scratch, __u64 address)
 {
-        __u32 renames = 0, mounts = 0;
+        scratch->word = 0;
+        bpf_probe_read_kernel(&scratch->word, 8, (void *)address);
+        RF_FORGET();
+        return scratch->word;
+}
 
-        bpf_probe_read_kernel(&renames, sizeof(renames), (void *)RF_CONST_rename_lock);
-        bpf_probe_read_kernel(&mounts, sizeof(mounts), (void *)RF_CONST_mount_lock);
-        return ((__u64)renames << 32) | mounts;
+RF_INLINE __u64 tree_sequence(struct rf_scratch *scratch)
+{
+        bpf_probe_read_kernel(&scratch->renames, 4, (void *)RF_CONST_rename_lock);
+        bpf_probe_read_kernel(&scratch->mounts, 4, (void *)RF_CONST_mount_lock);
+        RF_FORGET();
+        return ((__u64)scratch->renames << 32) | scratch->mounts;
 }
 
 /* An odd sequence: somebody is changing the tree now. */
@@ -55,25 +58,22 @@ RF_INLINE int tree_changing(__u64 sequence)
 /* Read every step again: unchanged steps mean that all of them held at once. */
 RF_INLINE int walk_holds(struct rf_scratch *scratch)
 {
-        __u32 steps = scratch->steps;
-
         RF_LOOP
-        for (__u32 i = 0; i < RF_DEPTH_MAX; i++) {
-                struct rf_step *step;
-                __u64 seen[3] = {};
+        for (__u64 i = 0; i < RF_DEPTH_MAX; i++) {
+                struct rf_step *step = &scratch->step[i & (RF_DEPTH_MAX - 1)], *seen = &scratch->seen;
                 __u64 at, mount;
 
                 RF_OPAQUE(i);
-                if (i >= steps)
+                if (i >= scratch->steps)
                         return 1;
-                step = &scratch->step[i & (RF_DEPTH_MAX - 1)];
                 at = step->at;
                 mount = at & 1;
                 at &= ~1ULL;
                 bpf_probe_read_kernel(
-                        seen, sizeof(seen),
+                        &seen->parent, sizeof(struct dentry_window),
                         (void *)(at + (mount ? offsetof(struct mount, mnt_parent) : offsetof(struct dentry, d_parent))));
-                if (seen[0] != step->parent || seen[1] != step->hash_len || (!mount && seen[2] != step->name))
+                RF_FORGET();
+                if (seen->parent != step->parent || seen->hash_len != step->hash_len || (!mount && seen->name != step->name))
                         return 0;
         }
         return 1;
@@ -95,32 +95,39 @@ RF_INLINE int walk_cross(struct rf_scratch *scratch, struct rf_step *step)
         return 1;
 }
 
-/* Prepend names from scratch->dentry on scratch->mount up to the root. Returns an rf_reason. */
-RF_INLINE __u32 walk_up(struct rf_scratch *scratch)
+/* Prepend names from scratch->dentry on scratch->mount up to the root. Leaves an rf_reason in scratch->carried. */
+RF_INLINE void walk_up(struct rf_scratch *scratch)
 {
         scratch->position = RF_PATH_MAX;
+        scratch->carried.reason = RF_REASON_NAME_TOO_DEEP;
         bpf_probe_read_kernel(&scratch->mount_root, 8, (void *)(scratch->mount + offsetof(struct vfsmount, mnt_root)));
         RF_LOOP
         for (__u64 i = 0; i < RF_DEPTH_MAX; i++) {
                 struct rf_step *step = &scratch->step[i & (RF_DEPTH_MAX - 1)];
-                __u64 dentry = scratch->dentry, length, position, at;
+                __u64 dentry, length, position, at;
 
                 scratch->steps = i;
                 RF_FORGET();
+                dentry = scratch->dentry;
                 if (dentry == scratch->mount_root) {
-                        if (!walk_cross(scratch, step))
-                                return RF_REASON_DECIDED;
-                        continue;
+                        if (walk_cross(scratch, step))
+                                continue;
+                        scratch->carried.reason = RF_REASON_DECIDED;
+                        break;
                 }
                 step->at = dentry;
                 bpf_probe_read_kernel(&step->parent, sizeof(struct dentry_window),
                                       (void *)(dentry + offsetof(struct dentry, d_parent)));
-                if (step->parent == dentry)
-                        return RF_REASON_NAME_DETACHED;
+                if (step->parent == dentry) {
+                        scratch->carried.reason = RF_REASON_NAME_DETACHED;
+                        break;
+                }
                 length = (step->hash_len >> 32) & 255;
                 position = scratch->position - length - 1 - (step->hash_len >> 40 << 13); /* longer than 255: far below 0 */
-                if (position >= RF_PATH_MAX)
-                        return RF_REASON_NAME_TOO_LONG;
+                if (position >= RF_PATH_MAX) {
+                        scratch->carried.reason = RF_REASON_NAME_TOO_LONG;
+                        break;
+                }
                 scratch->name[position & (RF_PATH_MAX - 1)] = '/';
                 at = position + 1;
                 RF_OPAQUE(at);
@@ -130,66 +137,69 @@ RF_INLINE __u32 walk_up(struct rf_scratch *scratch)
                 scratch->dentry = step->parent;
                 RF_FORGET();
         }
-        return RF_REASON_NAME_TOO_DEEP;
+        RF_FORGET();
+}
+
+/* On a mount that only the kernel uses? */
+RF_INLINE int walk_internal(struct rf_scratch *scratch)
+{
+        return word_read(scratch, MOUNT_OF(scratch->mount) + offsetof(struct mount, mnt_ns)) == MNT_NS_INTERNAL;
 }
 
 /* In whose mount namespace did the walk end? Only the subject's own names mean anything to it. */
-RF_INLINE struct name_result root_of(struct rf_scratch *scratch, struct task_struct *task)
+RF_INLINE void root_check(struct rf_scratch *scratch, __u64 task)
 {
-        struct name_result result = {NAME_FOUND, RF_REASON_DECIDED};
-        __u64 namespace = 0, own = 0, proxy = 0;
+        __u64 namespace = word_read(scratch, MOUNT_OF(scratch->mount) + offsetof(struct mount, mnt_ns));
+        __u64 own = word_read(scratch, word_read(scratch, task + offsetof(struct task_struct, nsproxy)) +
+                                               offsetof(struct nsproxy, mnt_ns));
 
-        bpf_probe_read_kernel(&namespace, 8, (void *)(MOUNT_OF(scratch->mount) + offsetof(struct mount, mnt_ns)));
-        if (namespace == MNT_NS_INTERNAL) {
-                result.kind = NAME_INTERNAL;
-                return result;
-        }
-        bpf_probe_read_kernel(&proxy, 8, (void *)((__u64)task + offsetof(struct task_struct, nsproxy)));
-        bpf_probe_read_kernel(&own, 8, (void *)(proxy + offsetof(struct nsproxy, mnt_ns)));
-        if (!namespace || namespace != own) {
-                result.kind = NAME_UNDECIDED;
-                result.reason = RF_REASON_NAME_DETACHED;
-        }
-        return result;
+        if (namespace == MNT_NS_INTERNAL)
+                scratch->carried.kind = NAME_INTERNAL;
+        else if (!namespace || namespace != own)
+                scratch->carried.reason = RF_REASON_NAME_DETACHED;
+        else
+                scratch->carried.kind = NAME_FOUND;
 }
 
-/* The name of `dentry` on `mount` (addresses), as `task` sees it. `fresh`: the object is being made and is not in the tree yet. */
-RF_INLINE struct name_result name_read(struct rf_scratch *scratch, struct task_struct *task, __u64 dentry, __u64 mount, int fresh)
+/* Whether the object has lost its name, or never had one. */
+RF_INLINE int name_gone(struct rf_scratch *scratch, __u64 dentry)
 {
-        struct name_result result = {NAME_UNDECIDED, RF_REASON_NAME_DETACHED};
-        __u64 sequence = tree_sequence(), parent = 0, hashed = 0;
+        if (word_read(scratch, dentry + offsetof(struct dentry, d_parent)) == dentry)
+                return 0; /* a root is not hashed */
+        return !word_read(scratch, dentry + offsetof(struct dentry, d_hash) + offsetof(struct hlist_bl_node, pprev));
+}
 
+/* The name of `dentry` on `mount` (addresses), as `task` sees it. `fresh`: the object is being made and is not in the tree yet.
+ * Leaves a name_kind and an rf_reason in scratch->carried. */
+RF_INLINE void name_read(struct rf_scratch *scratch, __u64 task, __u64 dentry, __u64 mount, int fresh)
+{
+        scratch->carried.kind = NAME_UNDECIDED;
+        scratch->carried.reason = RF_REASON_DECIDED;
         scratch->dentry = dentry;
         scratch->mount = mount;
-        bpf_probe_read_kernel(&parent, 8, (void *)(dentry + offsetof(struct dentry, d_parent)));
-        if (parent != dentry && !fresh) {
-                bpf_probe_read_kernel(&hashed, 8,
-                                      (void *)(dentry + offsetof(struct dentry, d_hash) + offsetof(struct hlist_bl_node, pprev)));
-                if (!hashed) {
-                        result.kind = NAME_NAMELESS;
-                        result.reason = RF_REASON_DECIDED;
-                        return result;
-                }
+        scratch->sequence = tree_sequence(scratch);
+        if (!fresh && name_gone(scratch, dentry)) {
+                scratch->carried.kind = NAME_NAMELESS;
+                return;
         }
-        result.reason = walk_up(scratch);
-        RF_FORGET();
-        if (result.reason != RF_REASON_DECIDED) {
+        walk_up(scratch);
+        if (scratch->carried.reason != RF_REASON_DECIDED) {
                 /* Kernel-only mounts of pseudo file systems have a root that is its own parent. */
-                struct name_result root = root_of(scratch, task);
-
-                if (result.reason == RF_REASON_NAME_DETACHED && root.kind == NAME_INTERNAL)
-                        return root;
-                return result;
+                if (scratch->carried.reason == RF_REASON_NAME_DETACHED && walk_internal(scratch)) {
+                        scratch->carried.kind = NAME_INTERNAL;
+                        scratch->carried.reason = RF_REASON_DECIDED;
+                }
+                return;
         }
-        if ((tree_changing(sequence) || tree_sequence() != sequence) && !walk_holds(scratch)) {
-                result.reason = RF_REASON_NAME_MOVING;
-                return result;
+        if ((tree_changing(scratch->sequence) || tree_sequence(scratch) != scratch->sequence) && !walk_holds(scratch)) {
+                scratch->carried.reason = RF_REASON_NAME_MOVING;
+                return;
         }
         if (scratch->position == RF_PATH_MAX) {
                 scratch->name[RF_PATH_MAX - 1] = '/';
                 scratch->position = RF_PATH_MAX - 1;
         }
-        return root_of(scratch, task);
+        root_check(scratch, task);
 }
 
 #endif

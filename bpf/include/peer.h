@@ -9,8 +9,9 @@
 /* Whom a socket would talk to; IPv4 as ::ffff:a.b.c.d. */
 struct peer {
         __u8 address[16];
-        __u16 port; /* host order */
-        __u16 family;
+        __u16 port;   /* host order */
+        __u16 family; /* of the address */
+        __u16 socket_family;
         __u8 protocol;
         __u8 addressed; /* IPv4 or IPv6 */
 };
@@ -39,9 +40,11 @@ RF_INLINE void peer_ipv4(struct peer *peer, __u32 address)
 RF_INLINE __u32 address_class(struct request *req, struct peer *peer)
 {
         struct rf_address_key key = {.prefix_length = 32 + 128, .profile = req->profile_number};
-        void *inner = bpf_map_lookup_elem(RF_MAP_addresses, &req->slot);
+        void *inner = inner_of(RF_MAP_addresses, req->slot);
         __u32 *found;
 
+        if (peer->socket_family == AF_UNIX && req->profile->unix_base)
+                return req->profile->unix_base; /* the name is not read */
         if (!peer->addressed)
                 return req->profile->address_default;
         __builtin_memcpy(key.address, peer->address, sizeof(key.address));
@@ -59,35 +62,53 @@ RF_INLINE __u32 port_class(struct rf_profile *profile, const __u32 *words, __u16
         return words[(page + (port & 255)) & (RF_WORDS - 1)];
 }
 
-RF_INLINE __u32 label_of_peer(struct request *req, struct peer *peer)
+/* The class of a byte in a table of 256; 0 where the profile tells nothing apart. */
+RF_INLINE __u32 byte_class(const __u32 *words, __u32 table, __u32 byte)
+{
+        if (!table || byte > 255)
+                return 0;
+        return words[(table + byte) & (RF_WORDS - 1)];
+}
+
+RF_INLINE void question_peer(struct request *req, struct question *q, struct peer *peer)
 {
         const __u32 *words = table_of(RF_MAP_words, req->slot, 0);
         struct rf_profile *profile = req->profile;
-        __u32 address, at;
+        __u32 address;
 
         if (!words || !profile)
-                return RF_LABEL_UNKNOWN;
+                return;
         address = address_class(req, peer);
         if (address == ~0U) {
                 req->reason = RF_REASON_TABLE_MISSING;
-                return RF_LABEL_UNKNOWN;
+                address = 0;
         }
-        at = address * profile->port_classes + port_class(profile, words, peer->port);
-        at = at * profile->protocol_classes +
-             (profile->protocols ? words[(profile->protocols + peer->protocol) & (RF_WORDS - 1)] : 0);
-        return words[(profile->peers + at) & (RF_WORDS - 1)];
+        q->parts[0] = address;
+        q->parts[1] = port_class(profile, words, peer->port);
+        q->parts[2] = byte_class(words, profile->protocols, peer->protocol);
+        q->parts[3] = byte_class(words, profile->families, peer->socket_family);
 }
 
-RF_INLINE int peer_decide(struct request *req, struct peer *peer)
+/* Decide about connecting to a peer. Returns the errno of a refusal, or 0. */
+RF_INLINE __u32 peer_decide(struct request *req, struct peer *peer, __u32 refusal)
 {
-        struct question q = {.class_id = RF_CLASS_NETWORK, .operations = RF_NETWORK_CONNECT};
+        struct question q = {.class_id = RF_CLASS_NETWORK, .operations = RF_NETWORK_CONNECT, .refusal = refusal};
 
-        q.label = label_of_peer(req, peer);
+        question_peer(req, &q, peer);
         q.port = peer->port;
         q.family = peer->family;
         q.protocol = peer->protocol;
         __builtin_memcpy(q.address, peer->address, sizeof(q.address));
         return request_decide(req, &q);
+}
+
+/* Whether the profile asks about unix sockets: by their name, or as a family. */
+RF_INLINE int unix_concerns(struct request *req)
+{
+        const __u32 *words = table_of(RF_MAP_words, req->slot, 0);
+        struct rf_profile *profile = req->profile;
+
+        return !profile || !words || profile->unix_base || byte_class(words, profile->families, AF_UNIX) > 1;
 }
 
 #endif

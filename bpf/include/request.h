@@ -27,46 +27,50 @@ struct request {
 
 RF_INLINE void total_add(__u32 total)
 {
-        __u64 *sum = bpf_map_lookup_elem(RF_MAP_totals, &total);
+        __u64 *sum = RF_AT(RF_MAP_totals, total);
 
         if (sum)
                 __sync_fetch_and_add(sum, 1);
 }
 
-/* The value of slot `slot` in a map of maps whose inner maps have one value only. */
-RF_INLINE void *table_of(void *outer, __u32 slot, __u32 key)
+/* The map in a slot of a map of maps. */
+RF_INLINE void *inner_of(void *outer, __u32 slot)
 {
-        void *inner = bpf_map_lookup_elem(outer, &slot);
+        return RF_AT(outer, slot);
+}
 
-        return inner ? bpf_map_lookup_elem(inner, &key) : 0;
+/* Element `number` of the array in a slot of a map of maps. */
+RF_INLINE void *table_of(void *outer, __u32 slot, __u32 number)
+{
+        void *inner = inner_of(outer, slot);
+
+        return inner ? RF_AT(inner, number) : 0;
 }
 
 /* Which generation is live? 0: none, or the gate is open. */
 RF_INLINE int request_generation(struct request *req)
 {
-        __u32 key = RF_CONTROL_LIVE;
-        __u64 *control = bpf_map_lookup_elem(RF_MAP_control, &key);
+        __u64 *control = RF_AT(RF_MAP_control, RF_CONTROL_LIVE);
         struct rf_slot *slot;
         __u64 open_until;
 
         if (!control || !*control)
                 return 0;
         req->slot = *control & (RF_SLOTS - 1);
-        key = RF_CONTROL_OPEN_UNTIL;
-        control = bpf_map_lookup_elem(RF_MAP_control, &key);
+        control = RF_AT(RF_MAP_control, RF_CONTROL_OPEN_UNTIL);
         if (!control)
                 return 0;
         open_until = *control;
         if (open_until && (open_until == ~0ULL || bpf_ktime_get_boot_ns() < open_until))
                 return 0;
-        slot = bpf_map_lookup_elem(RF_MAP_slots, &req->slot);
+        slot = RF_AT(RF_MAP_slots, req->slot);
         if (!slot)
                 return 0;
         if (slot->reverts_at && bpf_ktime_get_boot_ns() >= slot->reverts_at) {
                 req->slot = slot->fallback & (RF_SLOTS - 1);
                 if (!req->slot)
                         return 0;
-                slot = bpf_map_lookup_elem(RF_MAP_slots, &req->slot);
+                slot = RF_AT(RF_MAP_slots, req->slot);
                 if (!slot)
                         return 0;
         }
@@ -79,7 +83,7 @@ RF_INLINE int request_generation(struct request *req)
 /* The nearest scope above the current task's cgroup, or NULL. */
 RF_INLINE struct rf_scope *scope_nearest(struct request *req)
 {
-        void *scopes = bpf_map_lookup_elem(RF_MAP_scopes, &req->slot);
+        void *scopes = inner_of(RF_MAP_scopes, req->slot);
         struct rf_scope *nearest = 0;
 
         if (!scopes)
@@ -139,18 +143,17 @@ RF_INLINE __u32 facts_domain(struct request *req)
 {
         const struct rf_entry *automaton = table_of(RF_MAP_automatons, req->slot, 0);
         const __u32 *words = table_of(RF_MAP_words, req->slot, 0);
+        struct rf_profile *profile = req->profile;
         struct rf_task *facts = req->facts;
-        __u64 length = facts->exe_length;
-        __u32 label;
+        __u32 label, domain;
 
         if (!automaton || !words || (facts->flags & (RF_TASK_EXE_KNOWN | RF_TASK_EXE_LONG)) != RF_TASK_EXE_KNOWN)
                 return RF_DOMAIN_UNKNOWN;
-        label = automaton_label(automaton,
-                                automaton_run(automaton, req->profile, facts->exe, RF_EXE_INLINE, 0, length, req->profile->start));
-        if (label >= req->profile->path_label_count)
-                return RF_DOMAIN_UNKNOWN;
-        label = req->profile->path_labels + 3 * label + 2;
-        return words[label & (RF_WORDS - 1)];
+        label = path_label(automaton, words, profile, facts->exe, RF_EXE_INLINE, 0, &facts->exe_length);
+        domain = path_column(words, profile, label, RF_COLUMN_EXE);
+        if (profile->parents > 1) /* what the parent executed is not recorded: its class is 0 */
+                domain = words[(profile->domains_table + domain * profile->parents) & (RF_WORDS - 1)];
+        return domain < profile->domains ? domain : RF_DOMAIN_UNKNOWN;
 }
 
 /* How a task that is in a scope now came to be there: see enum rf_arming. */

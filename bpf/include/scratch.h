@@ -31,6 +31,7 @@ struct rf_carried {
         __u64 profile_number;
         __u64 domain;
         __u64 processors;
+        __u64 type; /* enum rf_file_type */
 };
 
 #define RF_NAME_SLACK (RF_PATH_MAX + 64U) /* copies of fixed size begin anywhere in a name, and the verifier adds the bounds */
@@ -42,6 +43,11 @@ struct rf_scratch {
         __u64 mount_root;
         __u64 position;
         __u64 steps;
+        __u64 sequence; /* of the tree before the walk */
+        __u64 word;     /* what was read last from the kernel: here and not on the stack, for the same reason */
+        __u32 renames;
+        __u32 mounts;
+        struct rf_step seen;
         struct rf_carried carried;
         struct rf_step step[RF_DEPTH_MAX];
         struct rf_name header;                  /* room for a name record's header when the name fills the buffer */
@@ -50,12 +56,11 @@ struct rf_scratch {
 
 RF_INLINE struct rf_scratch *scratch_claim(void)
 {
-        __u32 base = bpf_get_smp_processor_id() * RF_SCRATCH_SLOTS;
+        __u64 base = bpf_get_smp_processor_id() * RF_SCRATCH_SLOTS;
 
         RF_LOOP
-        for (__u32 i = 0; i < RF_SCRATCH_SLOTS; i++) {
-                __u32 key = base + i;
-                struct rf_scratch *scratch = bpf_map_lookup_elem(RF_MAP_scratch, &key);
+        for (__u64 i = 0; i < RF_SCRATCH_SLOTS; i++) {
+                struct rf_scratch *scratch = RF_AT(RF_MAP_scratch, base + i);
 
                 if (!scratch)
                         return 0;

@@ -33,6 +33,7 @@ from agent.kernel.scopes import NoGenerationError, scopes_of
 from agent.kernel.slots import Slots, classes_of
 from agent.kernel.syscall import Bpf, BpfError, Kernel
 from agent.kernel.tables import RulesetLimitError
+from agent.kernel.wall import Wall
 from agent.workloads.tree import find_mount
 from policy.compiler.ruleset import Ruleset
 from policy.model.types import Class
@@ -74,9 +75,11 @@ class Enforcer:
         self._slots = Slots(bpf, self._attached.maps)
         self._installer = Installer(bpf, self._attached.maps, shapes, self._processors, self._slots)
         self.gate = Gate(bpf, os.dup(self._attached.maps["control"]))
+        self._wall = Wall(bpf, self._attached.maps["control"])
         self.adopted = self._attached.adopted
         self._cgroups: CgroupLinks | None = None
         try:
+            self._wall.keep()
             self._cgroups = self._cgroup_links(mount) if mode == "cgroup" else None
             self.upgraded_from = self._retire_others()
         except BaseException:
@@ -149,7 +152,9 @@ class Enforcer:
             GenerationError, RulesetLimitError, BpfError: The live generation is what it was.
         """
         with self._lock:
-            classes = {number for profile in ruleset.profiles for number, labels in enumerate(profile.labels) if labels}
+            classes = {
+                number for profile in ruleset.profiles for number, one in enumerate(profile.classes) if one.labels
+            }
             try:
                 installed = self._installer.install(
                     ruleset, scopes, generation, reverts_at, lambda: self._attach_for(scopes, classes)
@@ -283,6 +288,17 @@ class Enforcer:
             scope_tables.take(self._bpf, self._map("scopes"), slot, cgroup)
             self._slots.renew(slot)
             self._detach_unused()
+
+    # ---- time
+
+    def keep_wall(self) -> float:
+        """
+        Tell the programs the wall clock anew, after it may have been set; by how many seconds it had been.
+
+        Raises:
+            BpfError: The kernel refused.
+        """
+        return self._wall.keep()
 
     # ---- what is told
 

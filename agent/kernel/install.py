@@ -24,7 +24,7 @@ from agent.kernel.tables import Table, scope_table, tables_of
 from policy.compiler.ruleset import Ruleset
 
 #: Inner maps that nobody writes again.
-_FROZEN = frozenset(("automatons", "words", "profiles", "addresses", "credentials"))
+_FROZEN = frozenset(("automatons", "words", "profiles", "addresses", "numbers"))
 
 
 class GenerationError(Exception):

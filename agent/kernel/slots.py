@@ -136,7 +136,8 @@ def classes_of(bpf: Bpf, outer: int, slot: int) -> list[int]:
         data = bpf.map_lookup_batch(fd, bpf.map_info(fd).entries, 4, abi.PROFILE.itemsize)
     finally:
         os.close(fd)
-    return [int(number) for number in np.flatnonzero(np.frombuffer(data, abi.PROFILE)["labels"].any(axis=0))]
+    labels = np.frombuffer(data, abi.PROFILE)["classes"]["labels"]
+    return [int(number) for number in np.flatnonzero(labels.any(axis=0))]
 
 
 def _key(number: int) -> bytes:

@@ -53,7 +53,7 @@ def tables_of(ruleset: Ruleset, processors: int) -> dict[str, Table]:
         "words": Table(1, 1, bytes(4), np.ascontiguousarray(ruleset.words, dtype="<u4").tobytes()),
         "profiles": _profiles(ruleset.profiles),
         "addresses": _addresses(ruleset.addresses),
-        "credentials": _credentials(ruleset.credentials),
+        "numbers": _numbers(ruleset.numbers),
         "counters": Table(max(1, len(ruleset.rules) * processors), 0, b"", b""),
     }
 
@@ -84,10 +84,11 @@ def _limit(what: str, found: int, limit: int) -> None:
 
 def _profiles(profiles: tuple[ProfileTable, ...]) -> Table:
     rows = np.zeros(len(profiles), abi.PROFILE)
-    names = [name for name in abi.PROFILE.names or () if name != "byte_classes"]
     for row, profile in zip(rows, profiles, strict=True):
-        for name in names:
+        for name in _PLAIN:
             row[name] = getattr(profile, name)
+        for number, one in enumerate(profile.classes):
+            row["classes"][number] = (one.cells, one.labels, one.table, one.sizes)
         row["byte_classes"] = np.frombuffer(profile.byte_classes, "u1")
     keys = np.arange(len(profiles), dtype="<u4").tobytes()
     return Table(max(1, len(profiles)), len(profiles), keys, rows.tobytes())
@@ -103,9 +104,12 @@ def _addresses(addresses: tuple[tuple[int, int, bytes, int], ...]) -> Table:
     return Table(max(1, len(addresses)), len(addresses), keys.tobytes(), values.tobytes())
 
 
-def _credentials(credentials: tuple[tuple[int, int, int, int], ...]) -> Table:
-    keys = np.zeros(len(credentials), abi.CREDENTIAL_KEY)
-    if credentials:
-        keys["profile"], keys["kind"], keys["id"] = zip(*[entry[:3] for entry in credentials], strict=True)
-    values = np.array([class_ for *_, class_ in credentials], "<u4")
-    return Table(max(1, len(credentials)), len(credentials), keys.tobytes(), values.tobytes())
+def _numbers(numbers: tuple[tuple[int, int, int, int], ...]) -> Table:
+    keys = np.zeros(len(numbers), abi.NUMBER_KEY)
+    if numbers:
+        keys["profile"], keys["kind"], keys["id"] = zip(*[entry[:3] for entry in numbers], strict=True)
+    values = np.array([class_ for *_, class_ in numbers], "<u4")
+    return Table(max(1, len(numbers)), len(numbers), keys.tobytes(), values.tobytes())
+
+
+_PLAIN = tuple(name for name in abi.PROFILE.names or () if name not in ("classes", "byte_classes"))

@@ -15,12 +15,8 @@
 #define RF_DEPTH_MAX 256U               /* components of a name; deeper: undecided, NAME_TOO_DEEP */
 #define RF_SCOPE_DEPTH 64U              /* levels of the cgroup tree in which a scope can begin; push refuses deeper */
 #define RF_AUTOMATON_ENTRIES (1U << 19) /* of one ruleset, 8 bytes each; the compiler refuses more */
-#define RF_AUTOMATON_SLACK 512U         /* unused entries after those, so that `state + class` needs no bound */
 #define RF_WORDS (1U << 20)             /* of one ruleset, 4 bytes each; the compiler refuses more */
-#define RF_PATH_COLUMNS 10U             /* of a path label's row, indexed by enum rf_column */
-#define RF_OPERATIONS 16U               /* bits of a request's operations */
 #define RF_DECISION_STEPS 128U          /* tests and operations of one request together; the compiler refuses more */
-#define RF_PAIR_STEPS 18U               /* halvings that find a place in a row of `pairs`: rows of up to 2^17 */
 #define RF_ALSO_MAX 8U                  /* would-denies beside the winner that one decision counts; the compiler refuses more */
 #define RF_SYSCALLS 512U                /* numbers of system calls; higher: no rule matches */
 #define RF_SCRATCH_SLOTS 8U             /* claims of scratch a processor; none free: undecided, SCRATCH_BUSY */
@@ -50,6 +46,7 @@ enum rf_class_id {
 };
 
 /* Bits of a request's operations, a class apart. */
+#define RF_OPERATIONS 16U
 enum rf_operation {
         RF_FILE_READ = 1 << 0,
         RF_FILE_WRITE = 1 << 1,
@@ -126,6 +123,7 @@ enum rf_column {
         RF_COLUMN_ANCESTOR_LOW = 8, /* bits: which of the profile's ancestor selectors this executable satisfies */
         RF_COLUMN_ANCESTOR_HIGH = 9,
 };
+#define RF_PATH_COLUMNS 10U
 
 /* What an entry of `numbers` is the number of. */
 enum rf_number_kind {
@@ -200,6 +198,7 @@ struct rf_slot {
  * is at state + c and belongs to the state exactly if its `check` is the state's index with RF_ENTRY_OWNED set; labels never have that
  * bit, so a header in that place is never mistaken for an entry. Entry 0 is unused: no state has the index 0. */
 #define RF_ENTRY_OWNED (1U << 31)
+#define RF_AUTOMATON_SLACK 512U /* unused entries at the end, so that `state + class` needs no bound */
 struct rf_entry {
         __u32 next;
         __u32 check;
@@ -220,6 +219,7 @@ struct rf_class {
  * automaton of both would have a state for every pair of theirs. With A and F the labels of the two, 1 where nothing matched: if F is 1 the path
  * label is A. Else row = words[pairs + A] has n = words[row] and then n pairs (upto, value), ascending; the first with F < upto gives
  * the value, and 0 stands for words[alone + F]. */
+#define RF_PAIR_STEPS 18U /* halvings that find a place in such a row: of up to 2^17 pairs */
 struct rf_profile {
         __u32 start;       /* anchored automaton's state before the first byte */
         __u32 floating;    /* the other one's; 0: there is none */

@@ -19,9 +19,10 @@ from agent.kernel.maps import MapMismatchError
 from agent.kernel.pins import Pins, set_name
 from agent.kernel.programs_file import MapShape, dump
 from agent.kernel.tables import RulesetLimitError
+from policy.compiler.ruleset import ClassTable
 from policy.model.types import Class, Effect
 from tests.support.compiled import TREE, compiled_programs
-from tests.support.handmade import network_ruleset
+from tests.support.handmade import network_ruleset, profile_table
 from tests.support.workers import Worker
 
 Start = Callable[[Path | None], Worker]
@@ -249,8 +250,7 @@ def test_programs_for_a_class_are_attached_while_it_has_rules(enforcer: Enforcer
     def observed() -> bool:
         return any(hook.hook == "sys_enter" and hook.detail == "the whole kernel" for hook in enforcer.hooks())
 
-    labels = tuple(2 if n == Class.SYSCALL.number else 0 for n in range(abi.CLASSES))
-    watching = replace(DENY, profiles=(replace(DENY.profiles[0], labels=labels),))
+    watching = replace(DENY, profiles=(profile_table({Class.SYSCALL.number: ClassTable(labels=2)}),))
     assert not observed()
     enforcer.install(watching, {}, 1)
     assert observed()

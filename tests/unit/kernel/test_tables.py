@@ -15,9 +15,13 @@ def test_every_member_of_a_profile_arrives() -> None:
     row = np.frombuffer(tables_of(ruleset, 2)["profiles"].values, abi.PROFILE)[0]
     profile = ruleset.profiles[0]
 
-    for name in abi.PROFILE.names or ():
-        given = getattr(profile, name)
-        assert bytes(row[name]) == given if name == "byte_classes" else np.array_equal(row[name], given)
+    given = {name: getattr(profile, name) for name in abi.PROFILE.names or ()}
+    assert bytes(row["byte_classes"]) == given.pop("byte_classes")
+    for one, table in zip(row["classes"], given.pop("classes"), strict=True):
+        assert [np.array(one[name]).tolist() for name in abi.CLASS.names or ()] == [
+            *(table.cells, table.labels, table.table, list(table.sizes))
+        ]
+    assert {name: int(row[name]) for name in given} == given
 
 
 def test_addresses_carry_their_profile_in_the_prefix() -> None:
@@ -39,7 +43,7 @@ def test_empty_tables_still_have_a_map() -> None:
     tables = tables_of(empty, 2)
 
     assert {name: (table.entries, table.count) for name, table in tables.items() if name != "automatons"} == {
-        **{"words": (1, 1), "profiles": (1, 0), "addresses": (1, 0), "credentials": (1, 0), "counters": (1, 0)}
+        **{"words": (1, 1), "profiles": (1, 0), "addresses": (1, 0), "numbers": (1, 0), "counters": (1, 0)}
     }
 
 

@@ -3,8 +3,8 @@ Two automata read every name: one of the patterns that are anchored at the root,
 Together in one automaton every floating pattern would multiply with every directory. Here what a name matches is a
 pair of signatures, and a *row* for each anchored one says what each floating one beside it amounts to.
 
-Nearly always one of the two decides alone: its rules come before all of the other's and ask nothing else (*plain*).
-That is compared for all pairs at once, by numbers. Other pairs are written out one by one, which is bounded.
+Nearly always one of the two decides alone, which `policy.compiler.voices` tells of all pairs at once. Other pairs are
+written out one by one, which is bounded.
 
 A name that the anchored automaton knows letter by letter has one floating signature, which is looked up.
 """
@@ -12,21 +12,17 @@ A name that the anchored automaton knows letter by letter has one floating signa
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from policy.compiler.limits import PAIR_STEPS, PAIRS
 from policy.compiler.subsets import Automaton, Explosion, Precedence
-
-#: Values of a row beside the numbers of pairs written out: the floating signature decides alone, or the anchored one.
-FLOATING, ANCHORED = 0, -1
+from policy.compiler.voices import FLOATING, OPEN, Ranks, Sides, heard, hidden
 
 #: Runs of a row: (end, value), ascending; the end is exclusive.
 Runs = tuple[tuple[int, int], ...]
 
-_NEVER = np.iinfo(np.int32).max
 _CHUNK = 1 << 20  # comparisons made at once
 
 
@@ -37,8 +33,8 @@ class Pairs:
 
     Attributes:
         labels: Label of each floating signature, from 1, which is nothing matched; int64.
-        rows: Of each anchored signature, by the floating label; values are `FLOATING`, `ANCHORED` or 1 + an index into
-            `written`.
+        rows: Of each anchored signature, by the floating label; values are `voices.FLOATING`, `voices.ANCHORED`, or
+            1 + an index into `written`.
         written: Joint signatures of the pairs that neither decides alone.
     """
 
@@ -54,81 +50,47 @@ def pair(anchored: Automaton, floating: Automaton, precedence: Precedence) -> Pa
     """
     if len(floating.signatures) == 1:
         return Pairs(np.ones(1, np.int64), (((2, FLOATING),),) * len(anchored.signatures), ())
-    ranks = _Ranks(precedence)
+    ranks = Ranks(precedence)
     upper, lower = ranks.of(anchored.signatures), ranks.of(floating.signatures)
-    order = np.concatenate(([0], 1 + np.lexsort(lower.needs[1:].T[::-1])))
+    order = np.concatenate(([0], 1 + lower[1:].order()))
     labels = np.empty(len(order), np.int64)
     labels[order] = np.arange(1, len(order) + 1)
-    below = _Sides(lower.needs[order], lower.hides[order])
+    below = lower[order]
     joint = _Joint(anchored.signatures, [floating.signatures[at] for at in order.tolist()])
     known = _literal(anchored, floating)
     rows: list[Runs] = [((len(order) + 1, FLOATING),)] * len(anchored.signatures)
-    wild = np.flatnonzero(~known.only)
-    if len(wild) * len(order) * ranks.places > PAIR_STEPS:
-        raise joint.explosion(f"{PAIR_STEPS:,} comparisons of pairs", PAIR_STEPS)
-    for at, values in _compared(wild, upper, below):
+    for at, values in _Comparison(joint, ranks, upper, below).of(np.flatnonzero(~known.only)):
         rows[at] = _runs(joint.values(at, values))
     for at, seen in known.beside.items():
         rows[at] = _literal_row(joint, at, np.unique(labels[seen]), len(order), upper, below)
     return Pairs(labels, tuple(rows), joint.written())
 
 
-@dataclass(frozen=True, slots=True)
-class _Sides:
-    """
-    Attributes:
-        needs: Earliest rule that a signature's atoms may matter to; int32, shape (signatures, places).
-        hides: Rule from which on nothing matters, given the signature; likewise.
-    """
+class _Comparison:
+    """Who decides the pairs of many anchored signatures and all floating ones, some at a time."""
 
-    needs: NDArray[np.int32]
-    hides: NDArray[np.int32]
+    def __init__(self, joint: "_Joint", ranks: Ranks, upper: Sides, below: Sides) -> None:
+        self._joint, self._ranks, self._upper, self._below = joint, ranks, upper, below
+        self._steps = 0
 
+    def of(self, wild: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int8]]]:
+        """Of each of these anchored signatures, by the floating label less 1."""
+        count = len(self._below.single)
+        size = max(1, _CHUNK // count)
+        for begin in range(0, len(wild), size):
+            some = wild[begin : begin + size]
+            self._spend(len(some) * count * self._ranks.columns)
+            decided = heard(self._upper[some], self._below)
+            rest = np.flatnonzero((decided == OPEN).any(axis=1))
+            self._spend(len(rest) * count * self._ranks.places)
+            again = hidden(self._upper[some[rest]], self._below)
+            decided[rest] = np.where(decided[rest] == OPEN, again, decided[rest])
+            yield from zip(some.tolist(), decided, strict=True)
 
-class _Ranks:
-    """Precedence as arrays, a column a place; in the last column stands what nothing hides."""
-
-    def __init__(self, precedence: Precedence) -> None:
-        both = [*precedence.needs, *precedence.hides]
-        places = {place: at for at, place in enumerate(dict.fromkeys(chain.from_iterable(one or () for one in both)))}
-        self.places = len(places) + 1
-        found = np.full((len(both), self.places), _NEVER, np.int32)
-        for at, one in enumerate(both):
-            for place, rule in (one or {}).items():
-                found[at, places[place]] = rule
-        self._needs, self._hides = found[: len(precedence.needs)], found[len(precedence.needs) :]
-        self._needs[[atom for atom, needs in enumerate(precedence.needs) if needs is None], -1] = 0
-
-    def of(self, signatures: Sequence[Sequence[int]]) -> _Sides:
-        """The earliest of each signature's atoms; the first signature is the empty one."""
-        atoms = np.array([atom for signature in signatures for atom in signature], np.int64)
-        lengths = np.array([len(signature) for signature in signatures], np.int64)
-        begins = (np.cumsum(lengths) - lengths)[1:]
-        sides = []
-        for source in (self._needs, self._hides):
-            side = np.full((len(signatures), self.places), _NEVER, np.int32)
-            if len(atoms):
-                side[1:] = np.minimum.reduceat(source[atoms], begins, axis=0)
-            sides.append(side)
-        return _Sides(*sides)
-
-
-def _decided(upper: _Sides, lower: _Sides) -> NDArray[np.int8]:
-    """By pair: `FLOATING` or `ANCHORED` where one side decides alone, else 1; shape (anchored, floating)."""
-    above = np.ones((len(upper.needs), len(lower.needs)), np.bool_)
-    below = above.copy()
-    for place in range(upper.needs.shape[1]):
-        above &= lower.needs[None, :, place] >= upper.hides[:, None, place]
-        below &= upper.needs[:, None, place] >= lower.hides[None, :, place]
-    return np.where(below, FLOATING, np.where(above, ANCHORED, 1)).astype(np.int8)
-
-
-def _compared(wild: NDArray[np.int64], upper: _Sides, below: _Sides) -> Iterator[tuple[int, NDArray[np.int8]]]:
-    """What `_decided` says of each of these anchored signatures, some at a time."""
-    step = max(1, _CHUNK // len(below.needs))
-    for begin in range(0, len(wild), step):
-        some = wild[begin : begin + step]
-        yield from zip(some.tolist(), _decided(_Sides(upper.needs[some], upper.hides[some]), below), strict=True)
+    def _spend(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > PAIR_STEPS:
+            raise self._joint.explosion(f"{PAIR_STEPS:,} comparisons of pairs", PAIR_STEPS)
 
 
 class _Joint:
@@ -145,7 +107,7 @@ class _Joint:
         """A row's values, by the floating label less 1."""
         values = decided.astype(np.int32)
         values[0] = values[1] if len(values) > 1 else FLOATING  # nobody asks when nothing floating is matched
-        open_ = np.flatnonzero(decided[1:] == 1) + 1
+        open_ = np.flatnonzero(decided[1:] == OPEN) + 1
         self._above[at] += len(open_)
         self._below.update(open_.tolist())
         if len(self._numbers) + len(open_) > PAIRS:
@@ -176,12 +138,11 @@ def _runs(values: NDArray[np.int32]) -> Runs:
     return tuple(zip(ends.tolist(), values[ends - 2].tolist(), strict=True))
 
 
-def _literal_row(joint: _Joint, at: int, labels: NDArray[np.int64], count: int, upper: _Sides, below: _Sides) -> Runs:
+def _literal_row(joint: _Joint, at: int, labels: NDArray[np.int64], count: int, upper: Sides, below: Sides) -> Runs:
     """The row of an anchored signature that only meets some floating labels, the same in as few runs as can be."""
     some = np.concatenate(([1], labels[labels > 1])) - 1
-    mine = _Sides(upper.needs[at : at + 1], upper.hides[at : at + 1])
     decided = np.full(count, FLOATING, np.int8)
-    decided[some] = _decided(mine, _Sides(below.needs[some], below.hides[some]))[0]
+    decided[some] = hidden(upper[at : at + 1], below[some])[0]
     values = joint.values(at, decided)
     for before, label in zip(some.tolist(), [*some[1:].tolist(), count], strict=True):
         values[before:label] = values[before]

@@ -12,11 +12,12 @@ from itertools import chain
 import numpy as np
 
 from policy.compiler.comb import Comb
-from policy.compiler.limits import CompileError
+from policy.compiler.limits import PAIR_STEPS, PAIRS, CompileError
 from policy.compiler.minimal import minimise
-from policy.compiler.pairs import ANCHORED, Runs, pair
+from policy.compiler.pairs import Runs, pair
 from policy.compiler.patterns import Patterns, byte_classes, floats
 from policy.compiler.subsets import Explosion, Precedence, determinise
+from policy.compiler.voices import ANCHORED
 from policy.compiler.words import Kind, Words
 from policy.model import glob
 from policy.model.glob import Token
@@ -60,10 +61,10 @@ class Paths:
         parsed = [[tokens for text in atom for tokens in _parsed(text)] for atom in atoms]
         classes = byte_classes(tokens for patterns in parsed for tokens in patterns)
         self._byte_classes = classes.of
-        precedence = precedence.joined()
+        joined = precedence.joined()
         try:
-            self._anchored = determinise(Patterns(_some(parsed, False), classes), precedence)
-            self._floating = determinise(Patterns(_some(parsed, True), classes), precedence)
+            self._anchored = determinise(Patterns(_some(parsed, False), classes), joined)
+            self._floating = determinise(Patterns(_some(parsed, True), classes), joined)
             self._pairs = pair(self._anchored, self._floating, precedence)
         except Explosion as problem:
             raise _explosion(problem, atoms, owner) from problem
@@ -139,8 +140,14 @@ class _Rows:
 
 def _flat(label: int, runs: Runs, written: Sequence[int]) -> list[int]:
     """The words of a row of pairs: how many runs, and then (end, path label or 0) of each."""
-    values = (label if value == ANCHORED else written[value - 1] if value > 0 else 0 for _, value in runs)
-    return [len(runs), *chain.from_iterable(zip((end for end, _ in runs), values, strict=True))]
+    flat = [0]
+    for end, value in runs:
+        said = label if value == ANCHORED else written[value - 1] if value > 0 else 0
+        if flat[1:] and flat[-1] == said:
+            flat[-2] = end
+        else:
+            flat += (end, said)
+    return [len(flat) // 2, *flat[1:]]
 
 
 def _some(parsed: Sequence[Sequence[Tokens]], floating: bool) -> list[list[Tokens]]:
@@ -157,12 +164,19 @@ def _explosion(problem: Explosion, atoms: Sequence[Atom], owner: Callable[[int],
     policy, rule = owner(problem.atoms[0]) if problem.atoms else ("", "")
     return CompileError(
         f"the patterns multiply each other past {problem.passed}; among those that do: {shown}",
-        hint="put rules for whole directories (`DIR/**`) before those that begin with `/**/`, or write fewer `*`",
+        hint=_PAIRED if problem.limit in (PAIRS, PAIR_STEPS) else _STARRED,
         limit=problem.limit,
         found=problem.limit,
         policy=policy,
         rule=rule,
     )
+
+
+_STARRED = "write fewer `*` and `**` into one pattern, or a rule for the whole directory (`DIR/**`) before them"
+_PAIRED = (
+    "let rules that begin with `/**/` be about the same operations as those for directories and about any subject, or "
+    "name the directories in them"
+)
 
 
 def _short(pattern: str) -> str:

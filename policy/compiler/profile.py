@@ -3,7 +3,7 @@ One profile → its tables. What is shared by all profiles of a ruleset (automat
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policy.compiler import asks, limits
 from policy.compiler.comb import Comb
@@ -18,6 +18,7 @@ from policy.compiler.ruleset import CLASSES, ClassTable, ProfileTable
 from policy.compiler.subjects import Subjects
 from policy.compiler.values import tables_of
 from policy.compiler.verdicts import Judge
+from policy.compiler.voices import orders_of
 from policy.compiler.words import Words
 from policy.model.types import OPERATIONS, WITHOUT_DEFAULT, Action, Class, Policy, Rule
 
@@ -50,7 +51,8 @@ def compile_profile(
     atoms = atoms_of(rules)
     subjects = Subjects(policies, atoms)
     listed = list(atoms)
-    paths = Paths(listed, precedence_of(rules, atoms, subjects), lambda atom: owner_of(listed[atom], rules, policies))
+    precedence = replace(precedence_of(rules, atoms, subjects), orders=orders_of(rules, policies))
+    paths = Paths(listed, precedence, lambda atom: owner_of(listed[atom], rules, policies))
     subjects.meet(paths.projections(subjects.atoms))
     labeller = _Labeller(policies, numbers, words, subjects)
     objects = {class_: labeller.objects(class_, rules[class_]) for class_ in Class}

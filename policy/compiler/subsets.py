@@ -8,7 +8,7 @@ dropped on the way, so that patterns multiply only where rules really need them 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from policy.compiler.limits import CORE_STATES, CORE_STEPS, STATES, CompileError
 from policy.compiler.patterns import Node, Patterns
 
-#: Where a rule stands: (policy, class, operation).
+#: Where a rule stands: (policy, part of a class, operation).
 Place = tuple[int, str, str]
 
 
@@ -29,10 +29,12 @@ class Precedence:
     Attributes:
         needs: For each atom the earliest rule that uses it, by place; None: it is needed always.
         hides: For each atom, by place, the rule past which nothing is reached once the atom is matched.
+        orders: Of rules, by part and index; see `policy.compiler.voices`.
     """
 
     needs: Sequence[Mapping[Place, int] | None]
     hides: Sequence[Mapping[Place, int]]
+    orders: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
     def joined(self) -> "Precedence":
         """The same with places that all atoms treat alike joined into one: a rule's operations, as a rule."""

@@ -78,7 +78,7 @@ class Judge:
         self._rule_numbers = [numbers[policies[at].name, rule.id] for at, rule in rules]
         self._default_actions = defaults
         self._defaults = [
-            Said(at, _effect(policy, defaults[at]), False, numbers[policy.name, f"default:{class_}"])
+            Said(at, effect_of(policy, defaults[at]), False, numbers[policy.name, f"default:{class_}"])
             for at, policy in enumerate(policies)
         ]
         self._by_strictness = sorted(self._defaults, key=lambda said: said.order)
@@ -138,7 +138,7 @@ class Judge:
                 break
             if self._rules[index][1].action is not action:
                 return Said(place, _error_effect(policy), True, self._rule_numbers[truths[0][0]])
-        effect = _effect(policy, action)
+        effect = effect_of(policy, action)
         decided = certain is not None and effect is Effect.DENY
         errno = self._rules[certain][1].errno if certain is not None and decided else Errno.EPERM
         return Said(place, effect, False, number, errno)
@@ -155,10 +155,10 @@ class Judge:
         )
 
 
-def _effect(policy: Policy, action: Action) -> Effect:
+def effect_of(policy: Policy, action: Action) -> Effect:
     effect = _ENFORCED[action]
     return Effect.WOULD_DENY if policy.mode is Mode.PERMISSIVE and effect >= Effect.DENY else effect
 
 
 def _error_effect(policy: Policy) -> Effect:
-    return _effect(policy, Action.DENY) if policy.fail_mode is FailMode.CLOSED else Effect.ALLOW
+    return effect_of(policy, Action.DENY) if policy.fail_mode is FailMode.CLOSED else Effect.ALLOW

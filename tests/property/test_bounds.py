@@ -1,6 +1,7 @@
 """However patterns multiply, compiling ends soon: with a ruleset or with a refusal that says what to change."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -46,3 +47,14 @@ def test_names_at_any_depth_do_not_multiply() -> None:
 
     for together in ([*files, *names], [*names, *files]):
         assert len(compile_profiles([[of(*together)]]).automaton) <= apart * 1.1
+
+
+def test_policies_of_one_profile_do_not_multiply() -> None:
+    """Directories of one policy and names at any depth of another cost what they do apart."""
+    rules = [FileSelector((f"/srv/d{at}/**" if at % 4 else f"/**/secret{at}.key",), ("read",)) for at in range(2000)]
+    numbered = [Rule(f"r{at}", one, Action.DENY) for at, one in enumerate(rules)]
+    profile = [Policy(f"p{at}", (HostScope(),), tuple(numbered[40 * at : 40 * at + 40])) for at in range(50)]
+    apart, together = compile_profiles([[replace(profile[0], rules=tuple(numbered))]]), compile_profiles([profile])
+
+    assert len(together.automaton) == len(apart.automaton)
+    assert len(together.words) <= len(apart.words) * 1.2

@@ -21,6 +21,7 @@ from policy.model.types import (
     FailMode,
     File,
     FileSelector,
+    FileType,
     HostScope,
     Mode,
     Policy,
@@ -65,12 +66,14 @@ class _Maker:
             [None] * 8 + [Subject(exe=self.patterns()), Subject(not_exe=self.patterns()), Subject(user=(1,))]
         )
         operations = chosen([("read",), ("read", "write"), ("write",), ("read", "write")])
-        selector = ExecSelector(self.patterns()) if chosen([0, 0, 0, 1]) else FileSelector(self.patterns(), operations)
+        types = chosen([()] * 4 + [(FileType.FIFO,)])
+        file = FileSelector(() if chosen([0] * 9 + [1]) else self.patterns(), operations, types)
+        selector = ExecSelector(self.patterns()) if chosen([0, 0, 0, 1]) else file
         return Rule(f"r{number}", selector, chosen(list(Action)), subject)
 
     def policy(self, name: str) -> Policy:
         chosen = self.random.choice
-        rules = tuple(self.rule(at) for at in range(chosen([1, 2, 4, 9])))
+        rules = tuple(self.rule(at) for at in range(chosen([1, 2, 3, 4, 9])))
         defaults = ((Class.FILE, chosen(list(Action))),) * chosen([0, 1])
         return Policy(name, (HostScope(),), rules, chosen(list(Mode)), chosen(list(FailMode)), defaults=defaults)
 
@@ -82,7 +85,9 @@ class _Maker:
         actor = Actor(self.random.choice([None, *NAMES]), user, 0)
         operations = self.random.choice([("read",), ("write",), ("read", "write")])
         return (
-            Request(Class.FILE, operations, actor, File(name)),
+            Request(
+                Class.FILE, operations, actor, File(name, self.random.choice([FileType.REGULAR, FileType.FIFO, None]))
+            ),
             Request(Class.EXEC, ("exec",), actor, name),
         )
 
@@ -106,6 +111,53 @@ def test_both_automata_say_what_the_reference_says(capsys: pytest.CaptureFixture
             f"\nfloating: seed {SEED}, {compared} decisions equal, {floating} of {PROFILES} profiles with both automata"
         )
     assert floating > PROFILES // 2
+
+
+def _policy(name: str, *rules: tuple[FileSelector, Action], default: Action = Action.ALLOW) -> Policy:
+    numbered = tuple(Rule(f"r{at}", selector, action) for at, (selector, action) in enumerate(rules))
+    return Policy(name, (HostScope(),), numbered, defaults=((Class.FILE, default),))
+
+
+_READ = ("read",)
+_BELOW, _NAME = FileSelector(("/a/**",), _READ), FileSelector(("/**/b",), _READ)
+_ANY_FIFO = FileSelector((), _READ, (FileType.FIFO,))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        (((_BELOW, Action.ALLOW), Action.DENY), ((_NAME, Action.AUDIT), Action.ALLOW)),
+        (((_BELOW, Action.AUDIT), Action.ALLOW), ((_NAME, Action.ALLOW), Action.DENY)),
+        (((_BELOW, Action.ALLOW), Action.KILL), ((_NAME, Action.ALLOW), Action.DENY)),
+    ],
+)
+def test_rules_that_relax_a_default_are_heard(
+    one: tuple[tuple[FileSelector, Action], Action], two: tuple[tuple[FileSelector, Action], Action], turned: bool
+) -> None:
+    """Who allows what its policy's default refuses changes what others' decisions amount to."""
+    names = ("y", "x") if turned else ("x", "y")
+    _compare(*(_policy(name, rule, default=default) for name, (rule, default) in zip(names, (one, two), strict=True)))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("vague", [0, 1])
+def test_rules_for_any_name_are_heard(vague: int, turned: bool) -> None:
+    """A rule that asks for no name stands beside those that do, and may decide before them."""
+    rules = [[(_BELOW, Action.DENY)], [(_NAME, Action.AUDIT)]]
+    rules[vague].insert(0, (_ANY_FIFO, Action.ALLOW))
+    rules[1 - vague][0] = rules[1 - vague][0][0], Action.AUDIT
+    rules[vague][1] = rules[vague][1][0], Action.DENY
+    names = ("y", "x") if turned else ("x", "y")
+    _compare(*(_policy(name, *some) for name, some in zip(names, rules, strict=True)))
+
+
+def _compare(*profile: Policy) -> None:
+    ruleset = compile_profiles([profile])
+    assert ruleset.profiles[0].floating
+    for name, type_ in product((b"/a/b", b"/a/x", b"/x/b", b"/x"), FileType):
+        request = Request(Class.FILE, _READ, Actor(b"/x", 0, 0), File(name, type_))
+        assert tables_decide(ruleset, 0, request) == reference_decide(profile, request)
 
 
 def test_pairs_are_refused_past_their_limit() -> None:

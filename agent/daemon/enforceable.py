@@ -143,7 +143,8 @@ def _problem(
         message=f"cannot {verb} policy `{policy.name}`: {here.why}",
         code="cannot-enforce",
         position=position,
-        hint=", or ".join(filter(None, (here.hint, also))),
+        hint=", or ".join(filter(None, (here.hint, also)))
+        or "leave it out; `agentctl doctor` lists what is enforced here",
         policy=policy.name,
         rule=rule,
         found=here.found or here.reach.value,

@@ -15,7 +15,6 @@ _NOBODY = ClassReach(
     Reach.NONE,
     "no program of this version decides it",
     required="a program for its hook",
-    hint="leave it out; `agentctl doctor` lists what is enforced here",
 )
 
 

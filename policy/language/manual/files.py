@@ -109,7 +109,7 @@ FILE = Chapter(
         ),
         "truncate": Operation(
             meaning="Changing a file's length by `truncate`, `ftruncate` or `O_TRUNC`. It is a `write` as well.",
-            hooks=("path_truncate", "file_truncate"),
+            hooks=("file_open", "path_truncate", "file_truncate"),
             unseen=("`fallocate`, which can punch holes: the descriptor was decided when it was opened for writing.",),
             rule="file: {paths: [/var/log/**], operations: [truncate]}\naction: deny",
             cases=(Case("path: /var/log/wtmp", "deny"), Case("path: /tmp/a", "allow")),

@@ -1,5 +1,6 @@
 """The reference of the language is what schema, manual and table of programs say, and its examples are true."""
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,18 @@ def test_every_hook_that_decides_is_named() -> None:
     for line in DECIDES:
         for name in line.operations:
             assert hooks[line.program] in MANUAL[line.class_].operations[name].hooks
+
+
+def test_the_page_of_hooks_has_what_each_program_decides() -> None:
+    """The table that people wrote names the class and the operations that the table of programs has."""
+    page = (ROOT / "docs/reference/hooks.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:4]] for line in page.splitlines() if line.startswith("| `")]
+    told = {name: (class_, operations) for names, class_, operations in rows for name in re.findall("`(\\w+)`", names)}
+
+    for line in DECIDES:
+        class_, operations = told[line.program]
+        assert class_ == line.class_
+        assert set(line.operations) <= set(re.findall(r"\w+", operations))
 
 
 def test_every_field_of_every_document_is_described() -> None:

@@ -5,7 +5,7 @@ The language of policies: YAML text ↔ model, what is wrong and where, the JSON
 from policy.language.diagnostic import Diagnostic, Severity, escape, format_diagnostic
 from policy.language.printing import digest, dump
 from policy.language.reading import LoadResult, load
-from policy.language.schema import json_schema
+from policy.language.shapes import json_schema
 
 __all__ = [
     "Diagnostic",

@@ -36,6 +36,7 @@ from policy.language.refusals import Narrowing, Strict, refusal
 from policy.model.names import UNIX
 from policy.model.types import OPERATIONS, Class
 
+CLASSES = tuple(str(class_) for class_ in Class)
 #: Operations that never happen to files of a type: those are only made, named, removed, and have their mode changed.
 _NEVER = MappingProxyType(
     {

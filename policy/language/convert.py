@@ -2,7 +2,7 @@
 The pydantic models of a document → the frozen model: names and shapes change, meaning does not.
 """
 
-from policy.language import schema
+from policy.language import schema, waiver_schema
 from policy.language.document import Node
 from policy.language.findings import position_of
 from policy.language.selectors import selector_of
@@ -46,7 +46,7 @@ def policy(document: schema.PolicyDocument, root: Node, file: str) -> Policy:
     )
 
 
-def waiver(document: schema.WaiverDocument, root: Node, file: str) -> Waiver:
+def waiver(document: waiver_schema.WaiverDocument, root: Node, file: str) -> Waiver:
     """The waiver that a valid document means."""
     spec = document.spec
     classes = spec.classes()

@@ -9,10 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from policy.language.classes import CLASSES
 from policy.language.diagnostic import Diagnostic, Severity, quote
 from policy.language.document import Node
 from policy.language.fields import NAME
-from policy.language.schema import CLASSES, DOCUMENTS, fields, holders, model_at
+from policy.language.shapes import DOCUMENTS, fields, holders, model_at
 from policy.language.suggestions import nearest, suggestion
 from policy.language.vocabulary import API_VERSION, LATER_FIELDS
 from policy.model.types import Position

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from policy.language import case_schema, cases, convert, samples, schema, template_schema, templates
+from policy.language import case_schema, cases, convert, samples, schema, template_schema, templates, waiver_schema
 from policy.language.cases import PolicyTest
 from policy.language.diagnostic import Diagnostic, Severity, quote
 from policy.language.document import Node
@@ -43,7 +43,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "Policy": Kind(schema.PolicyDocument, convert.policy, duplicate_rules),
-        "Waiver": Kind(schema.WaiverDocument, convert.waiver),
+        "Waiver": Kind(waiver_schema.WaiverDocument, convert.waiver),
         "Template": Kind(template_schema.TemplateDocument, templates.template, samples.check),
         "PolicyTest": Kind(case_schema.PolicyTestDocument, cases.policy_test, cases.check),
     }

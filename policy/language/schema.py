@@ -1,23 +1,16 @@
 """
-The shape of policy files, as pydantic models: the one source of the JSON Schema.
+The shape of policies, as pydantic models.
 
-Values of single fields are in `fields`, what a rule can be about in `classes`; here are documents.
+Values of single fields are in `fields`, what a rule can be about in `classes`; `shapes` has the documents of all kinds.
 """
 
-import re
-from collections.abc import Mapping
-from functools import cache
-from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
-from pydantic.json_schema import models_json_schema
+from pydantic import Field, model_validator
 
-from policy.language.case_schema import PolicyTestDocument
-from policy.language.classes import OfOneClass, SyscallRule
+from policy.language.classes import CLASSES, OfOneClass, SyscallRule
 from policy.language.fields import (
     LIST_MAX,
-    NAME,
     RULES_MAX,
     SHORT_LIST_MAX,
     Account,
@@ -25,21 +18,16 @@ from policy.language.fields import (
     ErrnoName,
     Glob,
     Name,
-    Said,
     Short,
     Tag,
     Text,
-    Time,
     Unit,
     listed,
     optional,
 )
 from policy.language.refusals import Strict, refusal
-from policy.language.template_schema import TemplateDocument
 from policy.language.vocabulary import API_VERSION, REFUSED_BY, SEVERITIES
-from policy.model.types import Class
 
-CLASSES = tuple(str(class_) for class_ in Class)
 Version = Literal[API_VERSION]  # type: ignore[valid-type]
 Severity = Literal[SEVERITIES]  # type: ignore[valid-type]
 _VERSION = "The version of the language."
@@ -118,7 +106,7 @@ class Rule(OfOneClass):
 
     @model_validator(mode="after")
     def _sense(self) -> "Rule":
-        _one_class(self)
+        one_class(self)
         if self.syscall is not None and self.action == "deny":
             raise _syscall_refusal(self.syscall)
         if self.errno is not None and self.action != "deny":
@@ -127,7 +115,8 @@ class Rule(OfOneClass):
         return self
 
 
-def _one_class(holder: OfOneClass, what: str = "the rule") -> None:
+def one_class(holder: OfOneClass, what: str = "the rule") -> None:
+    """Refuse what is about no class, or about several."""
     found = holder.classes()
     if not found:
         raise refusal("no-class", f"{what} has no class: one of {', '.join(f'`{name}`' for name in CLASSES)}")
@@ -192,115 +181,3 @@ class PolicyDocument(Strict):
     kind: Literal["Policy"] = Field(description="What the document is.")
     metadata: Metadata = Field(description="Who the policy is.")
     spec: Spec = Field(description="What the policy says.")
-
-
-class WaiverMetadata(Strict):
-    """Who the waiver is."""
-
-    name: Name = Field(description="Unique on a node; what it allows is decided by rule `waiver:NAME`.")
-
-
-class WaiverSpec(OfOneClass):
-    """What is allowed, to whom, why, and until when."""
-
-    policy: Name = Field(description="The policy that it is an exception to.")
-    rule: str = Field(max_length=80, description="The rule's id there, or `default:CLASS`.")
-    subject: Subject = optional("Who; left out: anyone in scope.")
-    reason: Said = Field(description="Why.")
-    owner: Said = Field(description="Who answers for it.")
-    ticket: Text = Field(default="", description="Where it was agreed.")
-    expires: Time = Field(description="When it ends. A date ends it when that day begins, in UTC.")
-
-    @model_validator(mode="after")
-    def _sense(self) -> "WaiverSpec":
-        found = self.classes()
-        if len(found) > 1:
-            _one_class(self, "the waiver")
-        default = re.fullmatch(rf"default:({'|'.join(CLASSES)})", self.rule)
-        if default and found != [default[1]]:
-            message = f"a waiver of `{self.rule}` says what it allows with a `{default[1]}` of its own"
-            raise refusal(
-                "no-class", message, "a class default is about everything: name the part that is to be allowed"
-            )
-        if not default and not re.fullmatch(NAME, self.rule):
-            known = "it is a rule's id, or `default:` and a class"
-            raise refusal("name", f"`rule`: there can be no rule `{self.rule}`", known)
-        return self
-
-
-class WaiverDocument(Strict):
-    """An exception with an end: what a rule would decide is allowed for some subjects and objects."""
-
-    apiVersion: Version = Field(description=_VERSION)
-    kind: Literal["Waiver"] = Field(description="What the document is.")
-    metadata: WaiverMetadata = Field(description="Who the waiver is.")
-    spec: WaiverSpec = Field(description="What is allowed, to whom, why, and until when.")
-
-
-#: The model of each kind of document.
-DOCUMENTS: MappingProxyType[str, type[BaseModel]] = MappingProxyType(
-    {
-        "Policy": PolicyDocument,
-        "Waiver": WaiverDocument,
-        "Template": TemplateDocument,
-        "PolicyTest": PolicyTestDocument,
-    }
-)
-
-
-def fields(model: type[BaseModel] | None) -> tuple[str, ...]:
-    """The names of the fields that a model has in a file."""
-    return tuple(info.alias or name for name, info in model.model_fields.items()) if model else ()
-
-
-def model_at(model: type[BaseModel] | None, names: tuple[str, ...]) -> type[BaseModel] | None:
-    """The model behind a path of fields from another one; None: there is no such field, or no model behind it."""
-    for name in names:
-        model = _below(model).get(name) if model else None
-    return model
-
-
-@cache
-def holders(model: type[BaseModel]) -> Mapping[str, type[BaseModel]]:
-    """The models inside another one, by the name of the field that holds them; the outermost of a name."""
-    found: dict[str, type[BaseModel]] = {}
-    left = [model]
-    while left:
-        for name, inner in _below(left.pop(0)).items():
-            if name not in found:
-                found[name] = inner
-                left.append(inner)
-    return found
-
-
-@cache
-def _below(model: type[BaseModel]) -> Mapping[str, type[BaseModel]]:
-    found = {info.alias or name: _model_of(info.annotation) for name, info in model.model_fields.items()}
-    return {name: inner for name, inner in found.items() if inner}
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    """The model that values of an annotation are, or are lists of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for one in get_args(annotation) if (found := _model_of(one))), None)
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one document of any kind."""
-    kinds = {kind: model.__name__ for kind, model in DOCUMENTS.items()}
-    _, found = models_json_schema([(model, "validation") for model in DOCUMENTS.values()], by_alias=True)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"https://{API_VERSION}/policy.schema.json",
-        "title": "A Ringfence document",
-        "description": "One YAML document: " + ", ".join(f"`kind: {kind}`" for kind in kinds) + ".",
-        "type": "object",
-        "required": ["apiVersion", "kind"],
-        "properties": {"kind": {"enum": list(kinds), "description": "What the document is."}},
-        "allOf": [
-            {"if": {"properties": {"kind": {"const": kind}}}, "then": {"$ref": f"#/$defs/{name}"}}
-            for kind, name in kinds.items()
-        ],
-        "$defs": found["$defs"],
-    }

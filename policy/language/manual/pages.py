@@ -4,10 +4,11 @@ The reference of the language: a page for each class, one for documents, one tha
 
 from collections.abc import Iterator, Mapping
 
+from policy.language.classes import CLASSES
 from policy.language.manual import MANUAL
 from policy.language.manual.fields import Schema, models, referred, table
 from policy.language.manual.page import Case, Operation
-from policy.language.schema import CLASSES, DOCUMENTS, json_schema
+from policy.language.shapes import DOCUMENTS, json_schema
 from policy.model.types import OPERATIONS, Class
 
 #: What becomes of an operation in this release, in a sentence.

@@ -2,11 +2,13 @@
 Whether this node can do what a policy asks, told by name: of rules, of class defaults, of parts of rules.
 """
 
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 
 from agent.daemon.ports import ClassReach, Problem, Reaches
 from agent.kernel.coverage import Part, Reach
+from policy.model.names import FAMILIES
 from policy.model.types import (
     OPERATIONS,
     WITHOUT_DEFAULT,
@@ -23,6 +25,8 @@ from policy.model.types import (
 )
 
 _ORDER = (Reach.NONE, Reach.OBSERVED, Reach.ENFORCED)
+_INET = frozenset({FAMILIES["inet"], FAMILIES["inet6"]})
+_TCP_UDP = frozenset({socket.IPPROTO_TCP, socket.IPPROTO_UDP})
 #: Classes whose default stays of use where only some of their operations are decided; of others it is refused.
 _PARTLY = frozenset({Class.FILE, Class.EXEC, Class.NETWORK})
 #: What a part of a rule asks of a program, and what to do without.
@@ -33,6 +37,8 @@ _PARTS = MappingProxyType(
         Part.ANCESTOR: ("tell ancestors apart", "leave `subject.ancestor` out"),
         Part.TYPES: ("tell types of file apart", "leave `types` out"),
         Part.UNIX: ("read names of unix sockets", "leave `unix` out, or use `families: [unix]`"),
+        Part.FAMILIES: ("see sockets of other families than inet and inet6", "leave those `families` out"),
+        Part.PROTOCOLS: ("see sockets of other protocols than tcp and udp", "leave those `protocols` out"),
         Part.ERRNO: ("answer anything but EPERM", "leave `errno` out"),
         Part.KILL: ("kill", "use `deny`"),
     }
@@ -171,15 +177,19 @@ def parts(policy: Policy, reaches: Reaches) -> Iterator[Problem]:
 
 
 def _asked(policy: Policy, rule: Rule) -> set[Part]:
-    """The parts of a rule that not every program can tell, or do."""
+    """The parts of a rule that not every program can tell, or do; what it allows need not be seen."""
     who, about = rule.subject, rule.selector
     blocks = policy.mode is Mode.ENFORCING
+    network = about if isinstance(about, NetworkSelector) else NetworkSelector()
+    sees = rule.action is not Action.ALLOW
     asked = {
         Part.EXE: who and (who.exe or who.not_exe),
         Part.PARENT: who and (who.parent or who.not_parent),
         Part.ANCESTOR: who and (who.ancestor or who.not_ancestor),
         Part.TYPES: isinstance(about, FileSelector) and about.types,
-        Part.UNIX: isinstance(about, NetworkSelector) and about.unix,
+        Part.UNIX: network.unix,
+        Part.FAMILIES: sees and set(network.families) - _INET,
+        Part.PROTOCOLS: sees and set(network.protocols) - _TCP_UDP,
         Part.ERRNO: blocks and rule.action is Action.DENY and rule.errno is not Errno.EPERM,
         Part.KILL: blocks and rule.action is Action.KILL,
     }

@@ -37,6 +37,8 @@ class Part(StrEnum):
     ANCESTOR = "subject.ancestor"
     TYPES = "file.types"
     UNIX = "network.unix"
+    FAMILIES = "network.families other than inet and inet6"
+    PROTOCOLS = "network.protocols other than tcp and udp"
     ERRNO = "errno"
     KILL = "action: kill"
 
@@ -65,7 +67,9 @@ _CGROUP: tuple[Mode, ...] = ("cgroup",)
 #: Whose child a task is, and whose descendant, is not recorded yet.
 _LSM_LACKS = frozenset({Part.PARENT, Part.ANCESTOR})
 #: Hooks of cgroups know no task: no executable, no signal, and one answer, EPERM.
-_BLIND = frozenset({Part.EXE, Part.PARENT, Part.ANCESTOR, Part.UNIX, Part.ERRNO, Part.KILL})
+_BLIND = frozenset({Part.EXE, Part.PARENT, Part.ANCESTOR, Part.ERRNO, Part.KILL})
+#: They see TCP and UDP over IPv4 and IPv6, and no other socket.
+_TCP_UDP = frozenset({Part.UNIX, Part.FAMILIES, Part.PROTOCOLS})
 
 
 def _lsm(program: str, class_: Class, *operations: str, lacks: frozenset[Part] = frozenset()) -> Line:
@@ -73,7 +77,7 @@ def _lsm(program: str, class_: Class, *operations: str, lacks: frozenset[Part] =
 
 
 def _cgroup(program: str) -> Line:
-    return Line(program, _CGROUP, Class.NETWORK, ("connect",), _BLIND)
+    return Line(program, _CGROUP, Class.NETWORK, ("connect",), _BLIND | _TCP_UDP)
 
 
 DECIDES: tuple[Line, ...] = (

@@ -98,7 +98,7 @@ def _about(part: Part, class_: Class) -> bool:
     match part:
         case Part.TYPES:
             return class_ is Class.FILE
-        case Part.UNIX:
+        case Part.UNIX | Part.FAMILIES | Part.PROTOCOLS:
             return class_ is Class.NETWORK
         case Part.ERRNO:
             return class_ is not Class.SYSCALL

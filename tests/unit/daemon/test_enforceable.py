@@ -211,3 +211,14 @@ def test_absent_hook_takes_what_it_alone_decides() -> None:
     assert found[Class.FILE, "write"].reach is Reach.ENFORCED
     assert found[Class.EXEC, "exec"].reach is Reach.NONE
     assert "lsm_bprm_check_security" in reaches_of("lsm", LSM, ["lsm_bprm_check_security"])[Class.EXEC, "exec"].why
+
+
+@pytest.mark.parametrize("part", ["families: [inet, vsock]", "protocols: [tcp, sctp]"])
+def test_sockets_that_no_hook_sees_are_not_promised(part: str) -> None:
+    """Cgroup hooks see TCP and UDP over IP: a rule against more is refused there, one that allows more is not."""
+    rule = f"network: {{operations: [connect], {part}}}"
+
+    assert [one.code for one in problems(f"{rule}, action: deny", "cgroup")] == ["cannot-enforce"]
+    assert not problems(f"{rule}, action: allow", "cgroup")
+    assert not problems(f"{rule}, action: deny")
+    assert not problems("network: {operations: [connect], families: [inet6], protocols: [udp]}, action: deny", "cgroup")

@@ -90,6 +90,28 @@ def lint(
 
 
 @policy_app.command()
+def explain(
+    words: Annotated[
+        list[str], typer.Argument(metavar="FILE... OPERATION [OBJECT]", help="Policies, and what is attempted on what.")
+    ],
+    exe: Annotated[str, typer.Option(metavar="PATH", help="Executable of the process that acts.")] = "",
+    user: Annotated[str, typer.Option(help="Its effective user: a number, or a name as policies have it.")] = "",
+    group: Annotated[str, typer.Option(help="Its effective group; without, the number of the user.")] = "",
+    parent: Annotated[str, typer.Option(metavar="PATH", help="Executable of its parent.")] = "",
+    ancestor: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Executable of an ancestor; may be repeated.")
+    ] = None,
+    now: Now = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Say how a request is decided, by which rule, and why others lost: `explain web.yaml read /etc/shadow`."""
+    from agent.cli import explanations
+
+    who = explanations.Who(exe, user, group, parent, tuple(ancestor or ()))
+    explanations.explain(words, who, now, output)
+
+
+@policy_app.command()
 def diff(
     before: Annotated[str, typer.Argument(metavar="A", help="File or directory of policies; `-` is standard input.")],
     after: Annotated[str, typer.Argument(metavar="B", help="The same, changed.")],

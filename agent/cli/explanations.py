@@ -49,7 +49,7 @@ def explain(words: Sequence[str], who: Who, now: str, form: Format) -> None:
         problem = Problem(error.message, hint=error.hint, policy=error.policy, rule=error.rule)
         raise CliError(Exit.NO, problem) from error
     if form is Format.TABLE:
-        _show(found)
+        _show(found, {number: name for name, number in numbers.items()})
     else:
         emit(form, _data(found))
 
@@ -94,10 +94,10 @@ def _id(text: str, numbers: Mapping[str, int]) -> int | None:
     return numbers.get(text, 2**32 - 2 - len(numbers)) if text else None
 
 
-def _show(found: "Explanation") -> None:
+def _show(found: "Explanation", accounts: Mapping[int, str]) -> None:
     from policy.answers.explain import text
 
-    first, *rest = text(found, _source).splitlines()
+    first, *rest = text(found, _source, accounts).splitlines()
     word, _, what = first.partition(":")
     print(styled(word, _COLOURS[str(found.decision.effect)], sys.stdout) + ":" + what, *rest, sep="\n")
 

@@ -7,6 +7,7 @@ The decision is read from the bytes that the kernel would get.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from policy.answers.cells import MAYBE, YES
 from policy.answers.points import Match, of_policy
@@ -22,6 +23,7 @@ OTHERS_MAX = 8
 
 _PARTS = {
     "name": "path",
+    "exe": "executable",
     "account": "user or group",
     "fstype": "file system type",
     "time": "expired",
@@ -164,19 +166,25 @@ def _part(key: str) -> str:
     return f"{prefix} {_PARTS.get(name, name)}".lstrip()
 
 
-def text(explanation: Explanation, source: Callable[[Position], str] | None = None) -> str:
+def text(
+    explanation: Explanation,
+    source: Callable[[Position], str] | None = None,
+    accounts: Mapping[int, str] = MappingProxyType({}),
+) -> str:
     """
     An explanation for people, without a newline at its end; nothing in it acts on a terminal.
 
     Args:
         source: The line of a file that stands at a position; empty if that is not known.
+        accounts: Names of users and groups.
     """
-    return "\n".join(_lines(explanation, source))
+    return "\n".join(_lines(explanation, source, accounts))
 
 
-def _lines(found: Explanation, source: Callable[[Position], str] | None) -> Iterator[str]:
+def _lines(found: Explanation, source: Callable[[Position], str] | None, accounts: Mapping[int, str]) -> Iterator[str]:
     decision = found.decision
-    yield f"{effect(decision)}: {in_words(found.request, _anything(found.request.actor))}"
+    whoever = "somebody" if found.untold else "anyone"
+    yield f"{effect(decision)}: {in_words(found.request, _anything(found.request.actor), whoever, accounts)}"
     policy, rule = (escape(name) for name in decision.rule)
     what = f"the {rule.replace(':', ' of class `', 1)}`" if found.rule is None else f"rule `{rule}`"
     yield f"  by policy `{policy}`, {what}{_at(found.position)}"

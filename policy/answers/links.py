@@ -83,10 +83,12 @@ def _known(policy: Policy, rule: Rule, pattern: str, beside: Sequence[str]) -> F
             message = f"pattern `{pattern}` matches nothing: `{name}` is a symlink"
             hint = f"write `{target}{pattern.removeprefix(name)}`" + " with `*` for PID" * ("PID" in target)
             return about(SYMLINK, Severity.WARNING, policy, rule, message, hint=hint)
-    targets = next((USUAL[name] for name in _spellings(pattern) if name in USUAL), ())
+    name = next((name for name in _spellings(pattern) if name in USUAL), "")
+    targets = USUAL.get(name, ())
     if not targets or any(_matches(beside, target) for target in targets):
         return None
-    message = f"pattern `{pattern}` matches nothing where that is a symlink, as on most machines"
+    shown = f"`{name}` of pattern `{pattern}`" if name != pattern else f"`{pattern}`"
+    message = f"{shown} matches nothing where it is a symlink, as on most machines"
     hint = "add what it leads to: " + ", ".join(f"`{target}`" for target in targets)
     return about(SYMLINK, Severity.NOTE, policy, rule, message, hint=hint)
 

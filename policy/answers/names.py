@@ -111,11 +111,18 @@ class Names:
         for matched, name in self._explore(wanted, limit or STATES_MAX):
             if wanted is None or wanted & matched:
                 found.setdefault(matched, name)
+        for matched, name in found.items():
+            found[matched] = self._unhidden(matched, name)
         for name in reversed(self._known):
             matched = self.matched(name)
             if matched in found:
                 found[matched] = name
         return tuple(Kind(matched, name) for matched, name in found.items())
+
+    def _unhidden(self, matched: frozenset[int], name: bytes) -> bytes:
+        """The name, or one of its kind of which no component begins with a dot: `a.key` rather than `.key`."""
+        other = name.replace(b"/.", b"/a.")
+        return other if self.matched(other) == matched else name
 
     def _explore(self, wanted: frozenset[int] | None, limit: int) -> Iterator[tuple[frozenset[int], bytes]]:
         """What names match, breadth first; each state is looked at once."""

@@ -119,7 +119,8 @@ def contains(everything: Space, outer: int, inner: int, aspects: Callable[[int, 
     Whether a rule matches all that another matches, at the operations that both name.
 
     Args:
-        aspects: Only those dimensions count for which this holds, given their place and key.
+        aspects: Only those dimensions count for which this holds, given their place and key, and only where some
+            request matches both.
     """
     common = operations_of(everything.rules[outer]) & operations_of(everything.rules[inner])
     for room in everything.rooms:
@@ -127,6 +128,8 @@ def contains(everything: Space, outer: int, inner: int, aspects: Callable[[int, 
             continue
         small, large = room.extents[inner], room.extents[outer]
         box = meet(small.certain, room.told) if small and small.certain else None
+        if aspects and not (small and large and overlap(room, small, large)):
+            continue
         if box and room.exists(box) and not (large and large.certain and _holds(room, large.certain, box, aspects)):
             return False
     return True

@@ -116,12 +116,18 @@ def _moot(policy: Policy, everything: Space, at: int, found: Reach) -> Finding:
 
 
 def _contradictions(policy: Policy, everything: Space, found: Reach) -> Iterator[Finding]:
-    """One finding for each rule that decides against later ones (two, if some of that is plainly meant)."""
+    """
+    One finding for each rule that decides against later ones, or two.
+
+    That an earlier rule lets through what a later one refuses is a warning; the other way round, or where the earlier
+    rule is for some and the later for all, order errs on the safe side or is plainly meant: a note.
+    """
     groups: dict[tuple[int, Severity], list[tuple[int, Example]]] = defaultdict(list)
     for (first, second), clash in sorted(found.clashes.items(), key=lambda item: item[0]):
         shown = example(clash.room, clash.box, clash.operation)
         if shown and found.decides[second] and _is_contradiction(everything, first, second):
-            severity = Severity.NOTE if _is_of_some(everything, first, second) else Severity.WARNING
+            meant = _refuses(everything.rules[first]) or _is_of_some(everything, first, second)
+            severity = Severity.NOTE if meant else Severity.WARNING
             groups[first, severity].append((second, shown))
     for (first, severity), clashes in groups.items():
         one, others = everything.rules[first], [everything.rules[second] for second, _ in clashes]
@@ -185,13 +191,19 @@ def _everything(policy: Policy, rule: Rule) -> Iterator[Finding]:
     share = _share(rule)
     if share is None or share < NEARLY:
         return
-    severity = Severity.WARNING if rule.action in (Action.ALLOW, Action.KILL) else Severity.NOTE
+    before = [one for one in rules_of([policy], rule.class_) if one.id != rule.id and not _refuses(one)]
+    meant = rule.action is Action.AUDIT or (_refuses(rule) and before)
+    severity = Severity.NOTE if meant else Severity.WARNING
     what = "every" if share == 1 else f"nearly every ({share:.0%} of those that people know)"
     message = f"matches {what} object of class `{rule.class_}`, whoever acts"
     operations = operations_of(rule)
     whole = operations == set(OPERATIONS[rule.class_])
     hint = f"`defaults: {{{rule.class_}: {rule.action}}}` says the same, also of what has no name" if whole else ""
     yield about(EVERYTHING, severity, policy, rule, message, hint=hint)
+
+
+def _refuses(rule: Rule) -> bool:
+    return rule.action in (Action.DENY, Action.KILL)
 
 
 def _share(rule: Rule) -> float | None:

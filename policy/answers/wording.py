@@ -5,7 +5,9 @@ What is quoted was written by others: names are escaped here, so that no line of
 """
 
 import ipaddress
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from policy.language.diagnostic import escape
 from policy.model import syscalls
@@ -38,24 +40,31 @@ _THINGS = {
 }
 
 
-def in_words(request: Request, anything: frozenset[str] = frozenset()) -> str:
+def in_words(
+    request: Request,
+    anything: frozenset[str] = frozenset(),
+    whoever: str = "anyone",
+    accounts: Mapping[int, str] = MappingProxyType({}),
+) -> str:
     """
     A request as one line.
 
     Args:
         anything: What does not matter and is left out: keys of dimensions (`exe`, `account`, `type` …).
+        whoever: Who acts if nothing is said of who acts.
+        accounts: Names of users and groups.
     """
     what = f"{', '.join(request.operations)} {object_words(request, anything)}".rstrip()
-    return f"{what} by {who_words(request, anything)}"
+    return f"{what} by {who_words(request, anything, whoever, accounts)}"
 
 
-def who_words(request: Request, anything: frozenset[str] = frozenset()) -> str:
+def who_words(request: Request, anything: frozenset[str], whoever: str, accounts: Mapping[int, str]) -> str:
     """The subject of a request."""
     actor = request.actor
     asked = {"exe", "account", "parent"} - anything
-    parts = [name(actor.exe) if "exe" in asked else "a process" if asked & {"account", "parent"} else "anyone"]
+    parts = [name(actor.exe) if "exe" in asked else "a process" if asked & {"account", "parent"} else whoever]
     if "account" in asked:
-        parts.append(_account(actor))
+        parts.append(_account(actor, accounts))
     if "parent" in asked:
         parts.append(f"started by {name(actor.parent)}")
     others = sorted(actor.ancestors or ()) if "ancestors" not in anything else []
@@ -66,10 +75,11 @@ def who_words(request: Request, anything: frozenset[str] = frozenset()) -> str:
     return ", ".join(parts)
 
 
-def _account(actor: Actor) -> str:
-    if actor.user is None and actor.group is None:
+def _account(actor: Actor, accounts: Mapping[int, str]) -> str:
+    if actor.user is None or actor.group is None:
         return "user and group not told"
-    return f"user {actor.user}, group {actor.group}"
+    user, group = (accounts.get(id_, id_) for id_ in (actor.user, actor.group))
+    return f"user {escape(str(user))}, group {escape(str(group))}"
 
 
 def object_words(request: Request, anything: frozenset[str] = frozenset()) -> str:

@@ -9,7 +9,7 @@ from agent.cli.exits import CliError, Exit
 from agent.cli.output import Format, emit
 from agent.cli.policies import read
 from agent.cli.problems import Problem
-from agent.cli.terminal import styled
+from agent.cli.terminal import note, styled
 from agent.cli.texts import moment, texts
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def explain(words: Sequence[str], who: Who, now: str, form: Format) -> None:
         raise CliError(Exit.INVALID, Problem("there is no policy in these files"))
     numbers = account_numbers(policies, ())
     request = _request(asked, _actor(who, numbers), moment(now))
+    _caution(who, numbers)
     try:
         found = why([with_numbers(policy, numbers) for policy in policies], request)
     except CompileError as error:
@@ -85,6 +86,13 @@ def _actor(who: Who, numbers: Mapping[str, int]) -> "Actor":
         parent=who.parent.encode() or None,
         ancestors=frozenset(ancestors) if who.ancestors else None,
     )
+
+
+def _caution(who: Who, numbers: Mapping[str, int]) -> None:
+    """Names become numbers on the node: a number typed here is not known to be one of them."""
+    names = ", ".join(f"`{name}`" for name in numbers if name != "root")
+    if names and (who.user or who.group).isdecimal() and int(who.user or who.group):
+        note(f"note: the policies name users or groups ({names}), whose numbers only a node knows")
 
 
 def _id(text: str, numbers: Mapping[str, int]) -> int | None:

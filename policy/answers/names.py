@@ -5,6 +5,7 @@ A *kind* of names is all that match the same lists of patterns. Every kind that 
 where a name that people know is of the kind, that one stands for it.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,8 +31,13 @@ PROGRAMS = """
 /usr/bin/vim /usr/bin/bash /usr/bin/curl /usr/bin/python3.11 /usr/bin/dash /usr/sbin/sshd /usr/sbin/nginx
 /usr/lib/systemd/systemd /usr/bin/containerd-shim-runc-v2 /opt/app/run /tmp/program
 """
+#: Unix sockets that people know.
+SOCKETS = """
+/run/app.sock /run/docker.sock /run/containerd/containerd.sock /run/dbus/system_bus_socket /tmp/app.sock
+"""
 
 _READABLE = b"abcdefghijklmnopqrstuvwxyz0123456789-_.ABCDEFGHIJKLMNOPQRSTUVWXYZ+=,:~@%#()[]{}!$&'\";<>?*^`|\\ "
+_MERGED = re.compile(rb"/(?:bin|sbin|lib|lib32|lib64|libx32)/")
 _DOT, _ABSTRACT = ord("."), ord("@")
 
 # Where in a name one is: what may follow, and whether it may end here.
@@ -112,17 +118,18 @@ class Names:
             if wanted is None or wanted & matched:
                 found.setdefault(matched, name)
         for matched, name in found.items():
-            found[matched] = self._unhidden(matched, name)
+            found[matched] = self._likely(matched, name)
         for name in reversed(self._known):
             matched = self.matched(name)
             if matched in found:
                 found[matched] = name
         return tuple(Kind(matched, name) for matched, name in found.items())
 
-    def _unhidden(self, matched: frozenset[int], name: bytes) -> bytes:
-        """The name, or one of its kind of which no component begins with a dot: `a.key` rather than `.key`."""
-        other = name.replace(b"/.", b"/a.")
-        return other if self.matched(other) == matched else name
+    def _likely(self, matched: frozenset[int], name: bytes) -> bytes:
+        """The name, or one of its kind that people rather meet: `a.key` for `.key`, `/usr/bin/a` for `/bin/a`."""
+        others = [name.replace(b"/.", b"/a.")]
+        others += [b"/usr" + one for one in (name, others[0]) if _MERGED.match(name)]
+        return next((one for one in reversed(others) if self.matched(one) == matched), name)
 
     def _explore(self, wanted: frozenset[int] | None, limit: int) -> Iterator[tuple[frozenset[int], bytes]]:
         """What names match, breadth first; each state is looked at once."""

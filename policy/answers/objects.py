@@ -21,7 +21,7 @@ from policy.answers.cells import (
     numbered,
     untold,
 )
-from policy.answers.names import PROGRAMS, Kind
+from policy.answers.names import PROGRAMS, SOCKETS, Kind
 from policy.model import syscalls
 from policy.model.names import CAPABILITIES, FAMILIES, NAMESPACES, NAMESPACES_WITH_HOOK, SIGNAL_MAX, UNIX
 from policy.model.types import (
@@ -112,10 +112,6 @@ def shapes(class_: Class, rules: Sequence[Rule], architecture: str) -> tuple[Sha
     return (Shape("nothing", operations, (), lambda _: None),)
 
 
-def _names(key: str, test: Callable[[Rule], Test | None], *, nameless: bool = False, abstract: bool = False) -> Aspect:
-    return named(key, test, nameless=nameless, abstract=abstract)
-
-
 def _name(value: Any) -> "bytes | Nameless | None":
     return value.name if isinstance(value, Kind) else value if isinstance(value, Nameless) else None
 
@@ -138,7 +134,7 @@ def _file() -> Shape:
     return Shape(
         "file",
         OPERATIONS[Class.FILE],
-        (_names("name", _file_test, nameless=True), kinds),
+        (named("name", _file_test, nameless=True), kinds),
         lambda at: File(_name(at["name"]), _told(at["type"])),
     )
 
@@ -174,7 +170,7 @@ def _network(selectors: Sequence[Any]) -> tuple[Shape, ...]:
     every = (_INET, _INET6, UNIX, *others)
     v4 = numbered("address", _networks(4), 1 << 32, _V4, _host)
     v6 = numbered("address", _networks(6), 1 << 128, _V6, _host)
-    unix = _names("name", _unix, nameless=True, abstract=True)
+    unix = named("name", _unix, SOCKETS, nameless=True, abstract=True)
     return (
         Shape("IPv4", meeting, (v4, port, protocol, _family((_INET, _INET6))), _peer(_MAPPED), _no_unix),
         Shape("IPv6", meeting, (v6, port, protocol, _family((_INET6,))), _peer(0), _no_unix),
@@ -263,7 +259,7 @@ def _no_peer(at: Mapping[str, Any]) -> Object:
 
 def _mounts(selectors: Sequence[Any]) -> tuple[Shape, ...]:
     """Unmounting and pivoting have no source; only mounting asks for a type."""
-    source, target = _names("source", _source, nameless=True), _names("target", _target, nameless=True)
+    source, target = named("source", _source, nameless=True), named("target", _target, nameless=True)
     no_source = listed("source", _source, _no_name_fits, (Nameless(), UNKNOWN))
     kinds = [b"ext4", b"tmpfs", *(name.encode() for one in selectors for name in one.types)]
     fs = listed("fstype", _fs_types, _is_fs_type, (*dict.fromkeys(kinds), Nameless(), UNKNOWN))

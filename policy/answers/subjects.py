@@ -125,7 +125,7 @@ class Lineage:
 
     Attributes:
         parent: The parent's cells.
-        ancestors: Those of the lists of ancestor patterns; the order is that of `parent`'s lists.
+        lists: Numbers of the lists of ancestor patterns, as the parent's kinds of names have them.
         places: Where parent and ancestors are among the dimensions of a box.
     """
 
@@ -139,7 +139,8 @@ class Lineage:
         known = self._known(box[self.places[0]], masks)
         if known or any(mask & 4 == 0 for mask in masks):
             return known
-        return next(iter(self._parents(box[self.places[0]]))), None
+        value = next(iter(self._of(box[self.places[0]])))
+        return (value.name if isinstance(value, Kind) else None), None
 
     def _known(self, parents: int, masks: Sequence[int]) -> tuple[bytes | None, frozenset[bytes]] | None:
         """Cell 0 of an ancestor list: none matches; 1: one does; 2: it could not be told."""
@@ -147,6 +148,9 @@ class Lineage:
             return None
         banned = {number for number, mask in zip(self.lists, masks, strict=True) if mask & 1 and not mask & 2}
         needed = {number for number, mask in zip(self.lists, masks, strict=True) if mask & 2 and not mask & 1}
+        for value in self._of(parents):
+            if value is not UNKNOWN and needed <= value.matched and not value.matched & banned:
+                return value.name, frozenset({value.name})
         allowed = [kind for kind in self.parent.values if isinstance(kind, Kind) and not kind.matched & banned]
         found: set[bytes] = set()
         for number in needed:
@@ -154,18 +158,15 @@ class Lineage:
             if name is None:
                 return None
             found.add(name)
-        for cell in bits(parents):
-            value = self.parent.values[cell]
+        for value in self._of(parents):
             if value is UNKNOWN:
                 return None, frozenset(found)
             if not value.matched & banned:
                 return value.name, frozenset({*found, value.name})
         return None
 
-    def _parents(self, mask: int) -> Iterable[bytes | None]:
-        for cell in bits(mask):
-            value = self.parent.values[cell]
-            yield value.name if isinstance(value, Kind) else None
+    def _of(self, mask: int) -> Iterable[Any]:
+        return (self.parent.values[cell] for cell in bits(mask))
 
 
 def actor(exe: Any, account: Any, line: tuple[bytes | None, frozenset[bytes] | None]) -> Actor:

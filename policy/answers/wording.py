@@ -32,12 +32,8 @@ _MAPPED = bytes(10) + b"\xff\xff"
 _SIGNAL_NAMES = {number: name for name, number in SIGNALS.items()}
 _CAPABILITY_NAMES = {number: name for name, number in CAPABILITIES.items()}
 #: What a class's operations are done to, where the object says nothing of it.
-_THINGS = {
-    Class.BPF: "bpf",
-    Class.MODULE: "kernel module",
-    Class.KEYRING: "key",
-    Class.IO_URING: "io_uring",
-}
+_THINGS = {Class.BPF: "BPF object", Class.MODULE: "kernel module", Class.KEYRING: "key", Class.IO_URING: "io_uring"}
+_BPF = {"load": "BPF program", "map": "BPF map", "attach": "BPF program"}
 
 
 def in_words(
@@ -62,14 +58,17 @@ def who_words(request: Request, anything: frozenset[str], whoever: str, accounts
     """The subject of a request."""
     actor = request.actor
     asked = {"exe", "account", "parent"} - anything
-    parts = [name(actor.exe) if "exe" in asked else "a process" if asked & {"account", "parent"} else whoever]
+    exe = name(actor.exe) if actor.exe is not None else "a program that could not be told"
+    parts = [exe if "exe" in asked else "a process" if asked & {"account", "parent"} else whoever]
     if "account" in asked:
         parts.append(_account(actor, accounts))
     if "parent" in asked:
-        parts.append(f"started by {name(actor.parent)}")
+        parts.append(f"started by {name(actor.parent)}" if actor.parent is not None else "parent not told")
     others = sorted(actor.ancestors or ()) if "ancestors" not in anything else []
     if others and (others != [actor.parent] or "parent" not in asked):
         parts.append("below " + ", ".join(map(name, others)))
+    if actor.ancestors is None and "ancestors" not in anything:
+        parts.append("ancestors not told")
     if "time" not in anything and request.time:
         parts.append(f"on {datetime.fromtimestamp(request.time, UTC):%Y-%m-%d %H:%M:%S}Z")
     return ", ".join(parts)
@@ -103,7 +102,9 @@ def object_words(request: Request, anything: frozenset[str] = frozenset()) -> st
             return name(named)
         case int(value):
             return _number(request.class_, value)
-    return _THINGS.get(request.class_, f"a {request.class_} object that could not be told")
+    if request.class_ is Class.BPF and len(request.operations) == 1:
+        return _BPF.get(request.operations[0], "BPF object")
+    return _THINGS.get(request.class_, "something that could not be told")
 
 
 def name(value: "bytes | Nameless | None") -> str:

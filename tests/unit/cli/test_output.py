@@ -31,6 +31,7 @@ COMMANDS = [
     "policy test",
     "policy render",
     "policy templates",
+    "policy explain",
     "policy diff",
     "policy push",
     "policy list",

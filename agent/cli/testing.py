@@ -35,7 +35,7 @@ def test(files: Sequence[str], form: TestFormat, junit: str) -> None:
         emit(Format(form), _data(reports), _table(reports))
     show(problem for report in reports for problem in _failures(report))
     count, failed = sum(len(report.outcomes) for report in reports), sum(report.failed for report in reports)
-    note(f"{count} cases: " + (f"{failed} not as expected" if failed else "all as expected"))
+    note(f"{count} case{'s' * (count != 1)}: " + (f"{failed} not as expected" if failed else "all as expected"))
     if failed:
         raise CliError(Exit.NO)
 

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from policy.answers.testing import Outcome, Report
 
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 #: What XML 1.0 has no way to write, not even escaped (https://www.w3.org/TR/xml/#charsets).
 _NEVER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -26,7 +27,7 @@ def junit(reports: Sequence[Report]) -> str:
         for outcome in report.outcomes:
             _case(suite, report, outcome)
     ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=False) + "\n"
+    return _DECLARATION + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _counts(outcomes: Sequence[Outcome]) -> dict[str, str]:

@@ -73,7 +73,7 @@ def run(
     What the policies of a test make of its cases.
 
     Args:
-        policies: All there are; those that the test names apply, or all of the test's own file.
+        policies: All there are; those apply that the test names, else those of its own file, else all.
         waivers: Those of policies that apply are put into effect.
 
     Raises:
@@ -95,10 +95,9 @@ def run(
 
 def _applied(test: PolicyTest, policies: Sequence[Policy]) -> list[Policy]:
     if not test.policies:
-        found = [policy for policy in policies if policy.position.file == test.position.file]
+        found = [policy for policy in policies if policy.position.file == test.position.file] or [*policies]
         if not found:
-            hint = "name those of other files: `policies: [NAME]`"
-            raise TestingError("the test's file has no policy", test.position, hint)
+            raise TestingError("there is no policy to test", test.position, "give the file that it is in as well")
         return found
     by_name = {policy.name: policy for policy in policies}
     if missing := [name for name in test.policies if name not in by_name]:

@@ -52,7 +52,7 @@ class Case:
 class PolicyTest:
     """
     Attributes:
-        policies: Names of those that apply together; empty: all of the same text.
+        policies: Names of those that apply together; empty: those of the same text, or all if it has none.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,11 +15,13 @@ from policy.compiler import compile_profiles
 from policy.language import LoadResult, dump, format_diagnostic, load
 from policy.model.types import Policy, Rule, Subject
 from policy.model.waivers import waive
-from tests.support.guides import Guide, Result
+from tests.support.guides import ROOT, Guide, Result
 
 #: Commands that need no agent; those that do are run by tests that have one.
-LOCAL = re.compile(r"agentctl policy (validate|diff)\b[^|;&<>$`]*")
-GUIDES = ["policy-language.md", "waivers.md"]
+LOCAL = re.compile(r"agentctl policy (validate|diff|lint|test|render|templates)\b[^|;&<>$`]*")
+GUIDES = ["policy-language.md", "templates.md", "waivers.md"]
+#: What a guide shows to be wrong.
+MISTAKES = "mistakes.yaml"
 BIN = Path(sys.executable).parent
 
 
@@ -30,7 +33,7 @@ EXAMPLES = [
     pytest.param(block.text, id=f"{name}-{block.file or number}")
     for name in GUIDES
     for number, block in enumerate(guide(name).blocks())
-    if block.kind == "yaml"
+    if block.kind == "yaml" and block.file != MISTAKES
 ]
 
 
@@ -98,7 +101,8 @@ def test_all_examples_of_a_guide_compile_together(name: str) -> None:
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_every_command_prints_what_the_guide_shows(name: str, tmp_path: Path) -> None:
-    """Commands that need no agent are run in order, on the files that the guide shows before them."""
+    """Commands that need no agent are run in order, on the files that the guide shows before them, and on the examples."""
+    shutil.copytree(ROOT / "docs/examples", tmp_path / "examples")
     changes = guide(name).play(tmp_path, partial(run, tmp_path))
 
     for shown, real in changes:

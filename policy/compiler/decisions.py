@@ -9,7 +9,7 @@ be told may match.
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from policy.compiler.limits import DECISION_STEPS, DIAGRAM_STEPS, OPERATIONS_AT_ONCE, CompileError
+from policy.compiler.limits import ANCESTORS, DECISION_STEPS, DIAGRAM_STEPS, OPERATIONS_AT_ONCE, CompileError
 from policy.compiler.truth import MAYBE, YES
 from policy.compiler.verdicts import Judge, Said
 from policy.compiler.words import Kind, Words
@@ -18,7 +18,6 @@ from policy.model.types import OPERATIONS, Action, Class, Policy, Rule
 #: What a rule needs beside subject and object: (variable, whether it must hold). Variables below ANCESTORS are bits of
 #: the ancestors' mask; others are ends of waivers, in Unix seconds, ANCESTORS added.
 Literal = tuple[int, bool]
-ANCESTORS = 64
 #: (index of the rule, MAYBE or YES, what is still to be tested).
 Candidate = tuple[int, int, tuple[Literal, ...]]
 #: Where a decision is, and how many tests lead through it at most.

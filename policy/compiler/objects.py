@@ -58,13 +58,7 @@ class Objects:
         self._rules = Rules(self.parts, needs)
         self._labels: Labels | None = None
         if labelling is not None:
-            self._labels = labelling(self._rules.unknown(), self._rules.candidates(self._none()))
-
-    def _none(self) -> Joined:
-        joined = self._rules.everything()
-        for at, part in enumerate(self.parts):
-            joined = joined.and_(self._rules.joined(at, Accepted(part.of("fileless"))))
-        return joined
+            self._labels = labelling(self._rules.unknown(), self._rules.none())
 
     def values(self, part: int, *what: str) -> tuple[Values, int]:
         """
@@ -85,9 +79,7 @@ class Objects:
     def _label(self, accepted: Accepted) -> int:
         if self._labels is None:
             return 1
-        return self._labels.label(
-            self._rules.candidates(self._rules.everything().and_(self._rules.joined(0, accepted)))
-        )
+        return self._labels.label(self._rules.candidates(self._rules.joined(0, accepted)))
 
     def table(self, words: Words) -> ClassTable:
         """

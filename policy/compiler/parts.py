@@ -57,7 +57,7 @@ class Values:
     Numbers of values that are told apart by what accepts them, counted from the first of them.
 
     Args:
-        part: Where their classes go, or None.
+        none: What has the number 1.
         make: What becomes of a class that is met for the first time: its number, counted from 0.
     """
 

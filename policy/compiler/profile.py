@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 
 from policy.compiler import asks, limits
 from policy.compiler.comb import Comb
-from policy.compiler.decisions import ANCESTORS, Decisions, Literal
+from policy.compiler.decisions import Decisions, Literal
 from policy.compiler.labels import Labels
 from policy.compiler.limits import CompileError
 from policy.compiler.names import Names, RulesOfClass, atoms_of, owner_of, precedence_of
 from policy.compiler.objects import Objects
-from policy.compiler.paths import Paths
+from policy.compiler.paths import Paths, Placed
 from policy.compiler.rules import Candidates
 from policy.compiler.ruleset import CLASSES, ClassTable, ProfileTable
 from policy.compiler.subjects import Subjects
-from policy.compiler.values import tables_of
+from policy.compiler.values import Tables, tables_of
 from policy.compiler.verdicts import Judge
 from policy.compiler.voices import orders_of
 from policy.compiler.words import Words
@@ -59,10 +59,24 @@ def compile_profile(
     tables = tables_of(objects, words)
     names = Names(objects, atoms, subjects)
     placed = paths.place(names.nameless(), names.row, words, comb)
+    table = _table(policies, placed, subjects, tables, names.unix_base, objects, words)
+    return Compiled(table, tables.addresses, (*subjects.credentials.numbers, *tables.numbers))
+
+
+def _table(
+    policies: Sequence[Policy],
+    placed: Placed,
+    subjects: Subjects,
+    tables: Tables,
+    unix_base: int,
+    objects: Mapping[Class, Objects],
+    words: Words,
+) -> ProfileTable:
+    """All members of the profile; it is as long as the struct has members."""
     classes = [ClassTable()] * CLASSES
     for class_, one in objects.items():
         classes[class_.number] = one.table(words)
-    table = ProfileTable(
+    return ProfileTable(
         start=placed.start,
         floating=placed.floating,
         pairs=placed.pairs,
@@ -79,13 +93,12 @@ def compile_profile(
         protocols=tables.protocols,
         families=tables.families,
         address_default=tables.address_default,
-        unix_base=names.unix_base,
+        unix_base=unix_base,
         syscalls=tables.syscalls,
         classes=tuple(classes),
         byte_classes=placed.byte_classes,
         policies=tuple(policy.name for policy in policies),
     )
-    return Compiled(table, tables.addresses, (*subjects.credentials.numbers, *tables.numbers))
 
 
 def _rules(policies: Sequence[Policy], class_: Class, architecture: str) -> RulesOfClass:
@@ -143,4 +156,4 @@ class _Labeller:
                 policy=self._policies[place].name,
                 rule=rule.id,
             )
-        return (*found, (ANCESTORS + max(0, end), True))
+        return (*found, (limits.ANCESTORS + max(0, end), True))

@@ -95,8 +95,8 @@ class Rules:
         return self.candidates(self._of_all(Accepted(maybe=tuple(part.asks.values())) for part in self.parts))
 
     def none(self) -> Candidates:
-        """If nothing that asks accepts any part of the object."""
-        return self.candidates(self._of_all(Accepted() for _ in self.parts))
+        """If nothing that asks accepts any part of the object; what has no name is still asked for as such."""
+        return self.candidates(self._of_all(Accepted(part.of("fileless")) for part in self.parts))
 
     def _of_all(self, accepted: Iterable[Accepted]) -> Joined:
         joined = self.everything()

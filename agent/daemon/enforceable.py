@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import MappingProxyType
 
 from agent.daemon.ports import ClassReach, Problem, Reaches
+from agent.daemon.reaches import NOBODY
 from agent.kernel.coverage import Part, Reach
 from policy.model.names import FAMILIES
 from policy.model.types import (
@@ -145,8 +146,9 @@ def _problem(
         return Problem(message, "observed-only", "warning", position, here.hint, policy.name, rule)
     also = "set `minimumLevel: observed` to record without blocking" if recorded else ""
     verb = "enforce" if needed is Reach.ENFORCED else "observe"
+    why = f"no program of this version decides {what}" if here == NOBODY else here.why
     return Problem(
-        message=f"cannot {verb} policy `{policy.name}`: {here.why}",
+        message=f"cannot {verb} policy `{policy.name}`: {why}",
         code="cannot-enforce",
         position=position,
         hint=", or ".join(filter(None, (here.hint, also)))

@@ -11,7 +11,8 @@ from policy.model.types import Class
 
 _TELLS_NOT = "no program of this version can tell"
 _CALLS = "system calls are recorded, or answered by a kill; never refused"
-_NOBODY = ClassReach(
+#: Where no mode has a program.
+NOBODY = ClassReach(
     Reach.NONE,
     "no program of this version decides it",
     required="a program for its hook",
@@ -62,7 +63,7 @@ def _reach(mode: Mode, best: Cover, here: Cover, lsm: ClassReach) -> ClassReach:
         why, required = (_CALLS, "nothing: use `action: audit`") if here.reach is Reach.OBSERVED else (by, "")
         return ClassReach(here.reach, why, required=required, lacks=lacks)
     if best.reach is Reach.NONE:
-        return _NOBODY
+        return NOBODY
     if mode == "lsm":
         hook = ", ".join(best.programs)
         return ClassReach(Reach.NONE, f"this kernel lacks the hook for it ({hook})", required=hook)

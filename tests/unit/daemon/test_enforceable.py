@@ -104,7 +104,7 @@ def test_missing_module_is_told_apart_from_missing_program() -> None:
     assert [(one.message, one.required) for one in found] == [
         ("cannot enforce policy `web`: BPF LSM is not active", "bpf (`read` of class `file`, rule `r`)"),
         (
-            "cannot enforce policy `web`: no program of this version decides it",
+            "cannot enforce policy `web`: no program of this version decides `delete` of class `file`",
             "a program for its hook (`delete` of class `file`, rule `r`)",
         ),
     ]

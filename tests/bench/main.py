@@ -5,7 +5,7 @@
 
 Parts: instructions (the lab, both kernels), compiled (the policy compiler), native (this machine). Prints a table a
 section and leaves each as JSON in build/bench/; --write-docs also renews docs/reference/benchmarks.md from the
-latest of every section. A budget that is missed is a line, and no failure.
+latest of every section that was measured here. A budget that is missed is a line, and no failure.
 """
 
 import argparse
@@ -34,8 +34,7 @@ def count(kernel: str) -> Iterator[Section]:
         breakdown = counted.breakdown_or_nothing(found)
     except FAILURES as error:  # without a lab the other parts still have something to say
         lines = [row[0].unmeasured(f"{error}"[:300], kernel, counted.METHOD) for row in counted.ROWS]
-    title = f"Instructions, kernel {kernel}"
-    yield Section.made(f"instructions-{kernel}", title, load, time.monotonic() - began, lines, breakdown)
+    yield Section.made(f"instructions-{kernel}", load, time.monotonic() - began, lines, breakdown)
 
 
 def instruction_sections() -> Iterator[Section]:
@@ -43,17 +42,17 @@ def instruction_sections() -> Iterator[Section]:
         yield from count(kernel)
 
 
-def plain(name: str, title: str, measure: Callable[[], Iterable[Line]]) -> Iterator[Section]:
+def plain(name: str, measure: Callable[[], Iterable[Line]]) -> Iterator[Section]:
     """A section that is lines alone."""
     load, began = native.load(), time.monotonic()
     lines = list(measure())
-    yield Section.made(name, title, load, time.monotonic() - began, lines)
+    yield Section.made(name, load, time.monotonic() - began, lines)
 
 
 PARTS: dict[str, Callable[[], Iterator[Section]]] = {
     "instructions": instruction_sections,
-    "compiled": lambda: plain("compiled", "Compiling policies", compiled.lines),
-    "native": lambda: plain("native", "At native speed", native.lines),
+    "compiled": lambda: plain("compiled", compiled.lines),
+    "native": lambda: plain("native", native.lines),
 }
 
 
@@ -66,7 +65,7 @@ def main() -> int:
         parser.error(f"unknown part `{name}`")
     measured = [section for name in options.parts or PARTS for section in show(PARTS[name]())]
     if options.write_docs:
-        DOCS.write_text(sections.page(sections.load(OUT)))
+        DOCS.write_text(sections.page(sections.load(OUT), DOCS.read_text()))
     print(f"\nbench: {sections.summary(measured)}; as JSON in {OUT.relative_to(TREE)}/")
     return 0
 

@@ -9,8 +9,13 @@ from pathlib import Path
 
 from tests.bench.lines import Line, markdown
 
-#: In the order of the page.
-NAMES = ("instructions-6.12", "instructions-6.1", "compiled", "native")
+#: Titles by name, in the order of the page.
+TITLES = {
+    "instructions-6.12": "Instructions, kernel 6.12",
+    "instructions-6.1": "Instructions, kernel 6.1",
+    "compiled": "Compiling policies",
+    "native": "At native speed",
+}
 PREFACE = """# Benchmarks
 
 Written by `tests/bench/run --write-docs`; do not edit. `make bench` measures all of it again.
@@ -43,7 +48,6 @@ class Section:
     def made(
         cls,
         name: str,
-        title: str,
         load: str,
         seconds: float,
         lines: Sequence[Line],
@@ -52,7 +56,13 @@ class Section:
         """Now."""
         machine = f"{platform.machine()}, {load}"
         return cls(
-            name, title, datetime.now(UTC).date().isoformat(), machine, round(seconds), tuple(lines), breakdown or {}
+            name,
+            TITLES[name],
+            datetime.now(UTC).date().isoformat(),
+            machine,
+            round(seconds),
+            tuple(lines),
+            breakdown or {},
         )
 
     def save(self, directory: Path) -> None:
@@ -66,7 +76,7 @@ class Section:
 def load(directory: Path) -> list[Section]:
     """The latest of every section that was ever measured here."""
     found = []
-    for name in NAMES:
+    for name in TITLES:
         path = directory / f"{name}.json"
         if path.exists():
             table = json.loads(path.read_text())
@@ -75,15 +85,20 @@ def load(directory: Path) -> list[Section]:
     return found
 
 
-def page(found: Sequence[Section]) -> str:
-    """The page of the documentation."""
-    parts = [PREFACE]
-    for section in found:
-        parts.append(f"## {section.title}\n\nMeasured on {section.date}, {section.machine}.\n")
-        parts.append(markdown(section.lines) + "\n")
-        if section.breakdown:
-            rows = "\n".join(f"| {what} | {count:,} |" for what, count in section.breakdown.items())
-            parts.append(f"Where an open in scope goes:\n\n| step | instructions |\n|---|---:|\n{rows}\n")
+def page(found: Sequence[Section], before: str = "") -> str:
+    """The page of the documentation. `before`: what it was; what was not measured here stays as it is."""
+    kept = {one.split("\n", 1)[0]: one for one in before.split("\n## ")[1:]}
+    kept |= {section.title: _written(section) for section in found}
+    titles = [title for title in TITLES.values() if title in kept]
+    return "\n".join([PREFACE, *(f"## {kept[title].rstrip()}\n" for title in titles)])
+
+
+def _written(section: Section) -> str:
+    """From the title on."""
+    parts = [f"{section.title}\n\nMeasured on {section.date}, {section.machine}.\n", markdown(section.lines)]
+    if section.breakdown:
+        rows = "\n".join(f"| {what} | {count:,} |" for what, count in section.breakdown.items())
+        parts.append(f"\nWhere an open in scope goes:\n\n| step | instructions |\n|---|---:|\n{rows}")
     return "\n".join(parts)
 
 

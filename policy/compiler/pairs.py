@@ -43,14 +43,17 @@ class Pairs:
     written: tuple[tuple[int, ...], ...]
 
 
-def pair(anchored: Automaton, floating: Automaton, precedence: Precedence) -> Pairs:
+def pair(anchored: Automaton, floating: Automaton, precedence: Precedence, joined: Precedence) -> Pairs:
     """
+    Args:
+        joined: As of `Precedence.joined`.
+
     Raises:
         Explosion: More pairs are to be written out, or compared, than `limits` allows.
     """
     if len(floating.signatures) == 1:
         return Pairs(np.ones(1, np.int64), (((2, FLOATING),),) * len(anchored.signatures), ())
-    ranks = Ranks(precedence)
+    ranks = Ranks(precedence, joined)
     upper, lower = ranks.of(anchored.signatures), ranks.of(floating.signatures)
     order = np.concatenate(([0], 1 + lower[1:].order()))
     labels = np.empty(len(order), np.int64)

@@ -65,7 +65,7 @@ class Paths:
         try:
             self._anchored = determinise(Patterns(_some(parsed, False), classes), joined)
             self._floating = determinise(Patterns(_some(parsed, True), classes), joined)
-            self._pairs = pair(self._anchored, self._floating, precedence)
+            self._pairs = pair(self._anchored, self._floating, precedence, joined)
         except Explosion as problem:
             raise _explosion(problem, atoms, owner) from problem
 

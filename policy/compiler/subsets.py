@@ -360,10 +360,11 @@ def _edges(
     inherited = owners << 8 | letters[source]
     below = trie.nodes[1:]
     own = state[np.array(patterns.parents)[below]] << 8 | np.array(patterns.letters)[below]
-    kept = ~np.isin(inherited, own)
-    keys = np.concatenate((inherited[kept], own))
-    order = np.argsort(keys, kind="stable")
-    return keys[order], np.concatenate((targets[source][kept], state[below]))[order]
+    keys = np.concatenate((own, inherited))
+    order = np.argsort(keys, kind="stable")  # a node's own edge comes before the inherited one of its class
+    keys = keys[order]
+    kept = np.append(True, keys[1:] != keys[:-1]) if len(keys) else np.zeros(0, np.bool_)
+    return keys[kept], np.concatenate((state[below], targets[source]))[order][kept]
 
 
 def _accepts(patterns: Patterns, core: _Core, trie: _Trie) -> tuple[NDArray[np.int64], tuple[tuple[int, ...], ...]]:

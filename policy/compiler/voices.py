@@ -65,15 +65,15 @@ class Ranks:
         columns: How many parts and operations are told apart.
     """
 
-    def __init__(self, precedence: Precedence) -> None:
+    def __init__(self, precedence: Precedence, joined: Precedence) -> None:
+        """`joined`: as of `Precedence.joined`."""
         self._precedence = precedence
-        joined = precedence.joined()
         places = _numbered(chain.from_iterable(one or () for one in (*joined.needs, *joined.hides)))
         self.places = len(places) + 1
         self._needs, self._hides = (_table(some, places, self.places) for some in (joined.needs, joined.hides))
         self._needs[[atom for atom, needs in enumerate(precedence.needs) if needs is None], -1] = 0
         parts = self._columns()
-        self.columns = len(set(parts.values()))
+        self.columns = len(parts)
         self._voices(parts)
 
     def of(self, signatures: Sequence[Sequence[int]]) -> Sides:
@@ -96,14 +96,16 @@ class Ranks:
         return Sides(needs, least(self._hides), rules, np.where(silent, -1, low), orders, alone)
 
     def _columns(self) -> dict[tuple[str, str], int]:
-        """Number of each (part, operation); those that all atoms treat alike have one."""
+        """Number of each (part, operation); of those that all atoms treat alike the first stands for all."""
         said: dict[tuple[str, str], list[tuple[int, ...]]] = {}
         for atom, (needs, hides) in enumerate(zip(self._precedence.needs, self._precedence.hides, strict=True)):
             for place, rule in (needs or {}).items():
                 entry = (atom, place[0], rule, hides.get(place, -1))
                 said.setdefault((place[1], place[2]), []).append(entry)
-        alike = _numbered((part, *entries) for (part, _), entries in said.items())
-        return {(part, operation): alike[part, *entries] for (part, operation), entries in said.items()}
+        first: dict[tuple[object, ...], tuple[str, str]] = {}
+        for column, entries in said.items():
+            first.setdefault((column[0], *entries), column)
+        return _numbered(first.values())
 
     def _voices(self, columns: Mapping[tuple[str, str], int]) -> None:
         """By atom and column: its earliest rule, its earliest that asks nothing else, and the span of its policies."""
@@ -111,7 +113,10 @@ class Ranks:
         self._rules, self._sure, self._low, self._high = (np.full(shape, _NEVER, np.int32) for _ in range(4))
         for atom, (needs, hides) in enumerate(zip(self._precedence.needs, self._precedence.hides, strict=True)):
             for place, rule in (needs or {}).items():
-                at = atom, columns[place[1:]]
+                column = columns.get(place[1:])
+                if column is None:
+                    continue
+                at = atom, column
                 self._rules[at] = min(self._rules[at], rule)
                 self._sure[at] = min(self._sure[at], hides.get(place, _NEVER))
                 self._low[at] = min(self._low[at], place[0])

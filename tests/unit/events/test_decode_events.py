@@ -94,7 +94,7 @@ def test_sequences_are_positions_and_the_base():
     ("member", "value", "reason"),
     [
         ("class_id", 0, "malformed-class"),
-        ("class_id", 5, "malformed-class"),
+        ("class_id", 16, "malformed-class"),
         ("effect", 5, "malformed-effect"),
         ("effect", 255, "malformed-effect"),
         ("reason", 8, "malformed-reason"),
@@ -111,7 +111,7 @@ def test_numbers_that_nothing_has_are_rejected(member, value, reason):
 
 def test_an_event_with_several_faults_counts_once():
     """The sum of what is rejected is the number of events that are missing."""
-    assert decoded(event(class_id=9, effect=9, reason=9)).rejected == {"malformed-class": 1}
+    assert decoded(event(class_id=16, effect=9, reason=9)).rejected == {"malformed-class": 1}
 
 
 def test_an_event_of_an_unknown_rule_is_kept():

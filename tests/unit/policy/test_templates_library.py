@@ -39,12 +39,12 @@ def of_example(name: str) -> tuple[LoadResult, LoadResult]:
     return first, second
 
 
-def tests() -> list[tuple[PolicyTest, tuple[Policy, ...]]]:
+def library_tests() -> list[tuple[PolicyTest, tuple[Policy, ...]]]:
     found = [(test, of_library(name).policies) for name in templates.names() for test in of_library(name).tests]
     return found + [(test, of_example(name)[0].policies) for name in EXAMPLES for test in of_example(name)[1].tests]
 
 
-TESTS = [pytest.param(test, policies, id=test.name) for test, policies in tests()]
+TESTS = [pytest.param(test, policies, id=test.name) for test, policies in library_tests()]
 
 
 def told(rule: Rule) -> bool:

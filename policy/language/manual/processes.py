@@ -96,7 +96,7 @@ SIGNAL = Chapter(
             hooks=("task_kill",),
             unseen=(
                 "Signals that the kernel sends: of a terminal, a timer, a broken pipe.",
-                "Receivers that file modes would refuse anyway: the kernel asks them first.",
+                "Signals that user ids forbid anyway: these are refused before.",
             ),
             rule="signal: {signals: [KILL, TERM, STOP]}\naction: deny",
             cases=(Case("signal: KILL", "deny"), Case("signal: HUP", "allow")),

@@ -134,11 +134,14 @@ def _data(reports: "Sequence[Report]") -> dict[str, Any]:
 
 
 def _case(one: "Outcome") -> dict[str, Any]:
+    from policy.language.requests import fields_of
+
     case, (policy, rule) = one.case, one.decision.rule
     wanted = {"rule": case.rule, "policy": case.policy, "errno": str(case.errno) if case.errno else None}
     return {
         "name": case.name,
         "line": case.position.line,
+        "request": fields_of(case.class_, case.operations, case.object),
         "ok": one.ok,
         "expected": {"effect": case.expected, **{name: value for name, value in wanted.items() if value}},
         "found": {

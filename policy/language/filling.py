@@ -18,6 +18,8 @@ from policy.language.document import VALUES_MAX, Node, Scalar
 from policy.language.fields import LIST_MAX
 from policy.language.suggestions import suggestion
 
+#: Characters of a text that cost as much as a value.
+CHARACTERS = 64
 _PLACEHOLDER = re.compile(r"\$\$(?=\{)|\$\{([A-Za-z][A-Za-z0-9]*)\}")
 
 
@@ -179,10 +181,11 @@ class Filler:
         values = [self._value_of(name, node) for name in used]
         made: list[Node] = []
         for chosen in product(*(value.value if isinstance(value.value, list) else [value] for value in values)):
-            self.budget.spend(1, node)
+            by_name = dict(zip(used, chosen, strict=True))
+            self.budget.spend(1 + _length(text, by_name) // CHARACTERS, node)
             if len(made) >= LIST_MAX:
                 raise FillingError("too-long", f"{quote(text)} stands for more than {LIST_MAX:,} texts", node)
-            made.append(Node(_written(text, dict(zip(used, chosen, strict=True))), *self._place(chosen, node)))
+            made.append(Node(_written(text, by_name), *self._place(chosen, node)))
         return made
 
     def _place(self, chosen: Iterable[Node], node: Node) -> tuple[int, int]:
@@ -191,6 +194,11 @@ class Filler:
             return place_of(node)
         at = place_of(self.at)
         return next((place_of(one) for one in chosen if place_of(one) != at), at)
+
+
+def _length(text: str, values: Mapping[str, Node]) -> int:
+    """Characters that a text will have, or a few more."""
+    return len(text) + sum(len(str(values[match[1]].value)) for match in _PLACEHOLDER.finditer(text) if match[1])
 
 
 def _written(text: str, values: Mapping[str, Node]) -> str:

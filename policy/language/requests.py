@@ -25,6 +25,8 @@ from policy.model.types import (
 )
 
 _INET, _INET6 = names.FAMILIES["inet"], names.FAMILIES["inet6"]
+#: Stands for a system call that an architecture does not have.
+_NO_CALL = 2**32 - 1
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -45,11 +47,13 @@ def object_of(class_: Class, fields: Any, architecture: str) -> Object:
     if getattr(fields, "unknown", None):
         return None
     if class_ is Class.SYSCALL:
-        return Number(syscalls.numbers(architecture).get(fields.name, -1))
+        return Number(syscalls.numbers(architecture).get(fields.name, _NO_CALL))
     return _READ.get(class_, lambda _: None)(fields)
 
 
-def fields_of(class_: Class, operations: tuple[str, ...], found: Object, architecture: str) -> dict[str, Any]:
+def fields_of(
+    class_: Class, operations: tuple[str, ...], found: Object, architecture: str = "x86_64"
+) -> dict[str, Any]:
     """What stands in a file for a request: its class, and below it what `object_of` reads."""
     attempted = {"operations": list(operations)} if len(OPERATIONS[class_]) > 1 else {}
     about = _about(class_, found, architecture)
@@ -122,7 +126,10 @@ def _about(class_: Class, found: Object, architecture: str) -> dict[str, Any]:
         case Peer():
             return _peer(found)
         case UnixPeer(known):
-            return {"unix": known.decode("utf-8", "surrogateescape")} if isinstance(known, bytes) else {"unknown": True}
+            protocol = {"protocol": PROTOCOL_NAMES.get(found.protocol, found.protocol)} if found.protocol else {}
+            if not isinstance(known, bytes):
+                return {"unknown": True}
+            return {"unix": known.decode("utf-8", "surrogateescape"), **protocol}
         case Device(kind_, major, minor):
             return {"kind": str(kind_), "number": f"{major}:{minor}"}
         case Mount(source, target, type_name):

@@ -101,7 +101,7 @@ def test_all_examples_of_a_guide_compile_together(name: str) -> None:
 
 @pytest.mark.parametrize("name", GUIDES)
 def test_every_command_prints_what_the_guide_shows(name: str, tmp_path: Path) -> None:
-    """Commands that need no agent are run in order, on the files that the guide shows before them, and on the examples."""
+    """Commands that need no agent are run in order, on the files that the guide shows before them and the examples."""
     shutil.copytree(ROOT / "docs/examples", tmp_path / "examples")
     changes = guide(name).play(tmp_path, partial(run, tmp_path))
 

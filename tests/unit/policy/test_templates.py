@@ -203,6 +203,14 @@ def test_templates_do_not_multiply_without_end() -> None:
     assert "too-many-values" in [one.code for one in load(double + "---\n".join(uses)).diagnostics]
 
 
+def test_a_text_does_not_grow_without_end() -> None:
+    """A placeholder that is repeated is counted by what it becomes, before it becomes that."""
+    long = TEMPLATE.replace("${homes}/.ssh/**", "${paths}" * 500)
+    values = ", ".join(f"/{number}" + "a" * 4000 for number in range(100))
+
+    assert only(load(long + using(f"{{paths: [{values}]}}")))[0] == "too-many-values"
+
+
 def test_values_are_not_filled_again() -> None:
     """A placeholder in a value is text: who gives values cannot reach other parameters."""
     policy = expanded('{paths: ["/${homes}"]}')

@@ -67,20 +67,28 @@ class Decisions:
         Raises:
             CompileError: A request could need more steps than the kernel makes.
         """
-        places = [self._place(judge, mine) for judge, mine in zip(self._judges, self._split(candidates), strict=True)]
+        places = self._alone(candidates) if len(candidates) == 1 else self._together(candidates)
         if any(depth for _, depth in places):
             found = sum(sorted(1 + depth for _, depth in places)[-OPERATIONS_AT_ONCE:])
             if found > DECISION_STEPS:
                 raise self.too_long(candidates, found)
         return self._words.add([offset for offset, _ in places], Kind.OFFSET)
 
-    def _split(self, candidates: tuple[Candidate, ...]) -> list[tuple[Candidate, ...]]:
-        """The candidates of each operation."""
-        if len(candidates) == 1:
-            mask = self._masks[candidates[0][0]]
-            return [candidates if mask >> bit & 1 else () for bit in range(len(self._judges))]
+    def _alone(self, candidates: tuple[Candidate, ...]) -> list[Place]:
+        """The decision of each operation where one rule may match: a shorter way, and the most usual one."""
+        mask = self._masks[candidates[0][0]]
+        found: dict[tuple[Judge, int], Place] = {}
+        for bit, judge in enumerate(self._judges):
+            meant = mask >> bit & 1
+            if (judge, meant) not in found:
+                found[judge, meant] = self._place(judge, candidates if meant else ())
+        return [found[judge, mask >> bit & 1] for bit, judge in enumerate(self._judges)]
+
+    def _together(self, candidates: tuple[Candidate, ...]) -> list[Place]:
+        """The decision of each operation."""
         masks = [(self._masks[one[0]], one) for one in candidates]
-        return [tuple(one for mask, one in masks if mask >> bit & 1) for bit in range(len(self._judges))]
+        mine = [tuple(one for mask, one in masks if mask >> bit & 1) for bit in range(len(self._judges))]
+        return [self._place(judge, some) for judge, some in zip(self._judges, mine, strict=True)]
 
     def _place(self, judge: Judge, candidates: tuple[Candidate, ...]) -> Place:
         known = self._known[judge]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent import abi
 from policy.compiler.ruleset import ProfileTable, Ruleset
@@ -51,7 +52,7 @@ def tables_of(ruleset: Ruleset, processors: int) -> dict[str, Table]:
     return {
         "automatons": Table(1, 1, bytes(4), np.ascontiguousarray(ruleset.automaton, dtype="<u4").tobytes()),
         "words": Table(1, 1, bytes(4), np.ascontiguousarray(ruleset.words, dtype="<u4").tobytes()),
-        "profiles": _profiles(ruleset.profiles),
+        "profiles": _profiles(ruleset.profiles, ruleset.words),
         "addresses": _addresses(ruleset.addresses),
         "numbers": _numbers(ruleset.numbers),
         "counters": Table(max(1, len(ruleset.rules) * processors), 0, b"", b""),
@@ -82,16 +83,24 @@ def _limit(what: str, found: int, limit: int) -> None:
         raise RulesetLimitError(what, found, limit)
 
 
-def _profiles(profiles: tuple[ProfileTable, ...]) -> Table:
+def _profiles(profiles: tuple[ProfileTable, ...], words: NDArray[np.uint32]) -> Table:
     rows = np.zeros(len(profiles), abi.PROFILE)
     for row, profile in zip(rows, profiles, strict=True):
         for name in _PLAIN:
             row[name] = getattr(profile, name)
+        row["unix_base"] = profile.unix_base if _names_sockets(profile, words) else 0
         for number, one in enumerate(profile.classes):
             row["classes"][number] = (one.cells, one.labels, one.table, one.sizes)
         row["byte_classes"] = np.frombuffer(profile.byte_classes, "u1")
     keys = np.arange(len(profiles), dtype="<u4").tobytes()
     return Table(max(1, len(profiles)), len(profiles), keys, rows.tobytes())
+
+
+def _names_sockets(profile: ProfileTable, words: NDArray[np.uint32]) -> bool:
+    """Whether a rule asks for names of unix sockets: then some name means more to it than none does."""
+    end = profile.path_labels + abi.PATH_COLUMNS * profile.path_label_count
+    column = words[profile.path_labels + abi.Column.UNIX : end : abi.PATH_COLUMNS]
+    return bool((column > abi.LABEL_NAMELESS).any())
 
 
 def _addresses(addresses: tuple[tuple[int, int, bytes, int], ...]) -> Table:

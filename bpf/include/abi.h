@@ -237,7 +237,7 @@ struct rf_profile {
         __u32 protocols;       /* words[protocols + IP protocol number 0..255] = protocol class; 0: one class only, 0 */
         __u32 families;        /* words[families + address family 0..255] = family class; 0: one class only, 0 */
         __u32 address_default; /* address class of families other than IPv4 and IPv6; those look it up in `addresses` */
-        __u32 unix_base;       /* address class of a unix socket = unix_base + its name's column */
+        __u32 unix_base;       /* address class of a unix socket = unix_base + its name's column; 0: no rule asks for such names */
         __u32 syscalls;        /* words[syscalls + number] = label; 0: none */
         struct rf_class classes[RF_CLASSES];
         __u8 byte_classes[256]; /* 1.. ; 0 is never used, so that no byte's entry falls on a header */

@@ -16,6 +16,8 @@ struct peer {
         __u8 addressed; /* IPv4 or IPv6 */
 };
 
+#define PART_NONE 1U /* class of a part that nothing asks for */
+
 /* A port in network order, in the low half of a word. */
 RF_INLINE __u16 port_of(__u32 raw)
 {
@@ -43,8 +45,8 @@ RF_INLINE __u32 address_class(struct request *req, struct peer *peer)
         void *inner = inner_of(RF_MAP_addresses, req->slot);
         __u32 *found;
 
-        if (peer->socket_family == AF_UNIX && req->profile->unix_base)
-                return req->profile->unix_base; /* the name is not read */
+        if (peer->socket_family == AF_UNIX)
+                return req->profile->unix_base ? req->profile->unix_base : PART_NONE; /* the name is not read */
         if (!peer->addressed)
                 return req->profile->address_default;
         __builtin_memcpy(key.address, peer->address, sizeof(key.address));
@@ -66,7 +68,7 @@ RF_INLINE __u32 port_class(struct rf_profile *profile, const __u32 *words, __u16
 RF_INLINE __u32 byte_class(const __u32 *words, __u32 table, __u32 byte)
 {
         if (!table || byte > 255)
-                return 0;
+                return table ? PART_NONE : 0;
         return words[(table + byte) & (RF_WORDS - 1)];
 }
 
@@ -85,6 +87,8 @@ RF_INLINE void question_peer(struct request *req, struct question *q, struct pee
         }
         q->parts[0] = address;
         q->parts[1] = port_class(profile, words, peer->port);
+        if (peer->socket_family == AF_UNIX)
+                q->parts[1] = profile->ports ? PART_NONE : 0;
         q->parts[2] = byte_class(words, profile->protocols, peer->protocol);
         q->parts[3] = byte_class(words, profile->families, peer->socket_family);
 }
@@ -102,13 +106,13 @@ RF_INLINE __u32 peer_decide(struct request *req, struct peer *peer, __u32 refusa
         return request_decide(req, &q);
 }
 
-/* Whether the profile asks about unix sockets: by their name, or as a family. */
+/* Whether the profile asks about unix sockets: by their names, or as a family. To others they are not network peers. */
 RF_INLINE int unix_concerns(struct request *req)
 {
         const __u32 *words = table_of(RF_MAP_words, req->slot, 0);
         struct rf_profile *profile = req->profile;
 
-        return !profile || !words || profile->unix_base || byte_class(words, profile->families, AF_UNIX) > 1;
+        return !profile || !words || profile->unix_base || byte_class(words, profile->families, AF_UNIX) > PART_NONE;
 }
 
 #endif

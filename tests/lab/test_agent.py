@@ -26,12 +26,23 @@ READER = Path("/tmp/ringfence-lab/reader")
 
 #: A process that tries what it is told, and says with which errno it ended (negative: the signal that ended a child).
 ACTOR = """
-import os, socket, subprocess, sys
+import ctypes, os, socket, subprocess, sys
 for line in sys.stdin:
     verb, _, what = line.strip().partition(" ")
     try:
         if verb == "read":
             open(what).close()
+        elif verb == "fifo":
+            os.close(os.open(what, os.O_RDONLY | os.O_NONBLOCK))
+        elif verb in ("mkfifo", "mkdir"):
+            getattr(os, verb)(what)
+        elif verb == "call":
+            child = os.fork()
+            if not child:
+                ctypes.CDLL(None).syscall(int(what), 0)
+                os._exit(0)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+            continue
         elif verb == "connect":
             with socket.socket(type=socket.SOCK_DGRAM) as s:
                 s.connect(("127.0.0.1", int(what)))

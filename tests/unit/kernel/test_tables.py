@@ -1,5 +1,7 @@
 """A ruleset as the bytes of its maps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,21 @@ def test_every_member_of_a_profile_arrives() -> None:
         assert [np.array(one[name]).tolist() for name in abi.CLASS.names or ()] == [
             *(table.cells, table.labels, table.table, list(table.sizes))
         ]
-    assert {name: int(row[name]) for name in given} == given
+    assert {name: int(row[name]) for name in given} == given | {"unix_base": 0}  # no rule asks for names of sockets
+
+
+def test_unix_sockets_are_peers_where_a_rule_asks_for_their_names() -> None:
+    """Where some name means more than none does to rules about unix sockets, the programs are told their classes."""
+    plain = network_ruleset()
+    words = plain.words.copy()
+    words[5 + abi.PATH_COLUMNS + abi.Column.UNIX] = 2
+    asking = replace(plain, words=words, profiles=(replace(plain.profiles[0], path_labels=5, path_label_count=2),))
+
+    bases = [
+        int(np.frombuffer(tables_of(ruleset, 2)["profiles"].values, abi.PROFILE)[0]["unix_base"])
+        for ruleset in (plain, asking)
+    ]
+    assert bases == [0, plain.profiles[0].unix_base]
 
 
 def test_addresses_carry_their_profile_in_the_prefix() -> None:

@@ -287,9 +287,7 @@ class CaseEntry(Strict):
 class PolicyTestSpec(Strict):
     """Which policies apply together, and the cases."""
 
-    policies: list[Name] = listed(
-        256, "Names of those that apply; left out: those of the same file, else all."
-    )
+    policies: list[Name] = listed(256, "Names of those that apply; left out: those of the same file, else all.")
     cases: list[CaseEntry] = some(CASES_MAX, "Requests, each with what has to become of it.")
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from policy.language.diagnostic import quote
-from policy.language.refusals import refusal, spend, spent, unknown
+from policy.language.refusals import patient, refusal, unknown
 from policy.language.vocabulary import PROTOCOLS, UNIT_KINDS
 from policy.model import glob, names, syscalls
 from policy.model.types import DeviceKind, Errno, FileType
@@ -53,28 +53,23 @@ def _without_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def _glob(parse: Callable[[str], object]) -> Callable[[str, ValidationInfo], str]:
-    def check(pattern: str, info: ValidationInfo) -> str:
-        if spent(info):
-            return pattern
+def _glob(parse: Callable[[str], object]) -> Callable[[str], str]:
+    def check(pattern: str) -> str:
         try:
             parse(pattern)
         except glob.GlobError as problem:
-            raise spend(info, refusal("pattern", problem.message, problem.hint)) from problem
+            raise refusal("pattern", problem.message, problem.hint) from problem
         return pattern
 
     return check
 
 
-def _network(text: str, info: ValidationInfo) -> str:
+def _network(text: str) -> str:
     """A CIDR or address in canonical text; IPv4-mapped IPv6 is IPv4."""
-    if spent(info):
-        return text
     try:
         network = ipaddress.ip_network(text)
     except ValueError as problem:
-        found = refusal("address", f"{quote(text)} is not an address or CIDR", _network_hint(text))
-        raise spend(info, found) from problem
+        raise refusal("address", f"{quote(text)} is not an address or CIDR", _network_hint(text)) from problem
     if isinstance(network, ipaddress.IPv6Network):
         if network.network_address.scope_id:
             raise refusal("address", f"{quote(text)} has a zone, which addresses of peers do not", "leave out the `%…`")
@@ -128,7 +123,7 @@ def _numbered(what: str, known: Callable[[], Any], most: int) -> Callable[[objec
             return table[value]
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
             return value
-        raise unknown(what, value, tuple(table), _bare(value))
+        raise unknown(what, value, table, _bare(value))
 
     return number
 
@@ -139,7 +134,7 @@ def _word(what: str, known: Callable[[], Any]) -> Callable[[str], str]:
     def word(value: str) -> str:
         if value in known():
             return value
-        raise unknown(what, value, tuple(sorted(known())), _bare(value))
+        raise unknown(what, value, known(), _bare(value))
 
     return word
 
@@ -225,7 +220,9 @@ def _field(schema: dict[str, Any], description: str) -> Any:
 
 
 def _numbers(what: str, known: Any, most: int, description: str) -> Any:
-    wanted = BeforeValidator(_numbered(what, lambda: known, most), json_schema_input_type=Literal[tuple(known)] | int)
+    wanted = BeforeValidator(
+        patient(_numbered(what, lambda: known, most)), json_schema_input_type=Literal[tuple(known)] | int
+    )
     return Annotated[int, wanted, _field({}, description)]
 
 
@@ -233,58 +230,62 @@ Name = Annotated[str, StringConstraints(pattern=NAME, max_length=63)]
 Text = Annotated[str, StringConstraints(max_length=1000)]
 Said = Annotated[str, StringConstraints(max_length=1000, pattern=r"\S")]
 Short = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Glob = Annotated[str, AfterValidator(_glob(glob.parse)), _field({"pattern": "^/"}, "A glob of a whole path.")]
+Glob = Annotated[str, AfterValidator(patient(_glob(glob.parse))), _field({"pattern": "^/"}, "A glob of a whole path.")]
 SocketGlob = Annotated[
     str,
-    AfterValidator(_glob(glob.parse_socket)),
+    AfterValidator(patient(_glob(glob.parse_socket))),
     _field({"pattern": "^[/@]"}, "A glob of a socket's path, or `@` and a glob of an abstract name."),
 ]
-Cidr = Annotated[str, AfterValidator(_network), _field({}, "An address or CIDR, IPv4 or IPv6.")]
+Cidr = Annotated[str, AfterValidator(patient(_network)), _field({}, "An address or CIDR, IPv4 or IPv6.")]
 Ports = Annotated[
     tuple[int, int],
-    BeforeValidator(_ports, json_schema_input_type=int | str),
+    BeforeValidator(patient(_ports), json_schema_input_type=int | str),
     _field({}, "A port, or a range `first-last`."),
 ]
 DeviceNumber = Annotated[
     tuple[int, int | None],
-    BeforeValidator(_device, json_schema_input_type=str),
+    BeforeValidator(patient(_device), json_schema_input_type=str),
     _field({"pattern": r"^[0-9]+:([0-9]+|\*)$"}, "`major:minor`, or `major:*`."),
 ]
 Account = Annotated[
     int | str,
-    BeforeValidator(_account, json_schema_input_type=int | str),
+    BeforeValidator(patient(_account), json_schema_input_type=int | str),
     _field({}, "A number, or a name that the node resolves when the policy is pushed."),
 ]
 Id = Annotated[
     int,
-    BeforeValidator(_id, json_schema_input_type=int),
+    BeforeValidator(patient(_id), json_schema_input_type=int),
     _field({"minimum": 0, "maximum": ID_MAX}, "A number inside the subject's user namespace."),
 ]
 Protocol = _numbers("protocol", PROTOCOLS, 255, "A protocol's name or IP protocol number.")
 Family = _numbers("address family", names.FAMILIES, 255, "An address family's name or number.")
 Signal = _numbers("signal", names.SIGNALS, names.SIGNAL_MAX, "A signal's name without `SIG`, or its number.")
-Syscall = Annotated[str, AfterValidator(_word("system call", syscalls.names)), _field({}, "A system call's name.")]
+Syscall = Annotated[
+    str, AfterValidator(patient(_word("system call", syscalls.names))), _field({}, "A system call's name.")
+]
 Capability = Annotated[
     str,
-    AfterValidator(_word("capability", lambda: names.CAPABILITIES)),
+    AfterValidator(patient(_word("capability", lambda: names.CAPABILITIES))),
     _field({"enum": list(names.CAPABILITIES)}, "A capability's name, lower case, without `CAP_`."),
 ]
 Namespace = Annotated[
-    str, AfterValidator(_namespace), _field({"enum": sorted(names.NAMESPACES_WITH_HOOK)}, "A kind of namespace.")
+    str,
+    AfterValidator(patient(_namespace)),
+    _field({"enum": sorted(names.NAMESPACES_WITH_HOOK)}, "A kind of namespace."),
 ]
 FileSystem = Annotated[
     str,
-    AfterValidator(_file_system),
+    AfterValidator(patient(_file_system)),
     _field({"pattern": _FILE_SYSTEM, "maxLength": 64}, "A file system type as in /proc/filesystems; no glob."),
 ]
 TypeName = Literal[tuple(str(one) for one in FileType)]  # type: ignore[valid-type]
 KindName = Literal[tuple(str(one) for one in DeviceKind)]  # type: ignore[valid-type]
 ErrnoName = Literal[tuple(Errno)]  # type: ignore[valid-type]
-Unit = Annotated[str, AfterValidator(_unit), _field({}, "The whole name of a systemd unit.")]
-Tag = Annotated[str, AfterValidator(_tag), _field({"pattern": _TAG, "maxLength": 100}, "A word.")]
+Unit = Annotated[str, AfterValidator(patient(_unit)), _field({}, "The whole name of a systemd unit.")]
+Tag = Annotated[str, AfterValidator(patient(_tag)), _field({"pattern": _TAG, "maxLength": 100}, "A word.")]
 Time = Annotated[
     int,
-    BeforeValidator(_time, json_schema_input_type=str),
+    BeforeValidator(patient(_time), json_schema_input_type=str),
     _field({}, "A date (its beginning, in UTC), or an ISO 8601 time with its zone."),
 ]
 ActionName = Literal["allow", "audit", "deny", "kill"]

@@ -3,7 +3,7 @@ pydantic's errors → diagnostics in our words, each where its value stands, wit
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Set
 from functools import cache
 from typing import Any
 
@@ -126,8 +126,13 @@ def _words(detail: Any, location: Location, root: type[BaseModel]) -> tuple[str,
             what = f"an entry of `{field}`" if location and isinstance(location[-1], int) else f"`{field}`"
             return _wrong_kind(found, what if names else field, _WANTED[kind])
     context = detail.get("ctx") or {}
-    hint = context.get("hint", "") or suggestion(context.get("meant"), context.get("known", ()))
+    hint = context.get("hint", "") or suggestion(context.get("meant"), _words_of(context.get("known", ())))
     return kind.replace("_", "-"), context.get("message", detail["msg"]), hint
+
+
+def _words_of(known: Collection[str]) -> tuple[str, ...]:
+    """In the order that they have, or one that does not change."""
+    return tuple(sorted(known) if isinstance(known, Set) else known)
 
 
 def _unit(found: object) -> str:

@@ -4,7 +4,7 @@ How a model refuses: an error whose context has a `hint`, and bounds on what ref
 `policy.language.findings` turns these errors, and pydantic's own, into diagnostics.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +40,20 @@ class Patience:
     left: int = 1000
 
 
-def spent(info: ValidationInfo) -> bool:
-    return isinstance(info.context, Patience) and info.context.left <= 0
+def patient(check: Callable[[Any], Any]) -> Callable[[Any, ValidationInfo], Any]:
+    """A check of a value that explains what is wrong as long as there is patience; then anything passes it."""
 
+    def checked(value: Any, info: ValidationInfo) -> Any:
+        patience = info.context if isinstance(info.context, Patience) else Patience()
+        if patience.left <= 0:
+            return value
+        try:
+            return check(value)
+        except PydanticCustomError:
+            patience.left -= 1
+            raise
 
-def spend(info: ValidationInfo, found: PydanticCustomError) -> PydanticCustomError:
-    if isinstance(info.context, Patience):
-        info.context.left -= 1
-    return found
+    return checked
 
 
 class Strict(BaseModel):

@@ -213,6 +213,15 @@ HOSTILE = {
     "many paths": change('"/bin/*sh"', "x," * 300_000),
     "long lists": GOOD
     + "".join(f"    - {{id: a{at}, exec: {{paths: [{'x,' * 9000}]}}, action: deny}}\n" for at in range(25)),
+    "unknown calls": GOOD
+    + "".join(f"    - {{id: a{at}, syscall: {{names: [{'x,' * 900}]}}, action: audit}}\n" for at in range(250)),
+    "unknown signals": GOOD
+    + "".join(f"    - {{id: a{at}, signal: {{signals: [{'x,' * 900}]}}, action: audit}}\n" for at in range(250)),
+    "strange devices": GOOD
+    + "".join(
+        f"    - {{id: a{at}, device: {{operations: [read], numbers: [{'x,' * 900}]}}, action: deny}}\n"
+        for at in range(250)
+    ),
     "long name": change("web", "w" * 900_000),
     "long pattern": change("/bin/*sh", "/" + "*a" * 400_000),
     "long field": change("action", "a" * 1000),

@@ -19,12 +19,15 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from agent.daemon.ports import Contents, Document, NodeError, Parsed, ParsedWaiver, Problem
 from agent.daemon.unit_cache import UnitCache, code_digest
 from policy.compiler.ruleset import Ruleset
 from policy.model.types import Policy
+
+if TYPE_CHECKING:
+    from policy.language import LoadResult
 
 MEMORY_BYTES = 2 << 30  # address space of a child
 PARSE_SECONDS = 10.0
@@ -189,7 +192,7 @@ def parse(documents: Sequence[Document]) -> Contents:
     for document in documents:
         result = language.load(document.yaml, document.file)
         problems += map(_problem, result.diagnostics)
-        alone = len(result.policies) + len(result.waivers) == 1
+        alone = _is_plain(result) and len(result.policies) + len(result.waivers) == 1
         for policy in result.policies:
             text = document.yaml if alone else language.dump(policy)
             policies.append(Parsed(policy, language.digest(policy), document.file, text))
@@ -197,6 +200,15 @@ def parse(documents: Sequence[Document]) -> Contents:
             text = document.yaml if alone else language.dump(waiver)
             waivers.append(ParsedWaiver(waiver, language.digest(waiver), document.file, text))
     return Contents(policies, waivers, problems)
+
+
+def _is_plain(result: "LoadResult") -> bool:
+    """
+    Whether a text will always mean what it means now, and holds nothing that the node does not keep.
+
+    A policy that uses a template is kept filled in, for the library of the next version may have another one.
+    """
+    return not (result.templated or result.templates or result.tests)
 
 
 def _problem(diagnostic: Any) -> Problem:

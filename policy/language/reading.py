@@ -14,7 +14,7 @@ from policy.language.expansion import expand
 from policy.language.filling import Budget
 from policy.language.kinds import KINDS, Item, kind_of
 from policy.language.refusals import Patience
-from policy.language.templates import Template, Templates
+from policy.language.templates import Template, Templates, child
 from policy.model.types import Policy, Position, Waiver
 
 #: Diagnostics given for one text; what is past them is counted in a last one.
@@ -28,6 +28,7 @@ class LoadResult:
         policies, waivers, templates, tests: Those documents that are valid, in the order of the text; policies without
             their templates, whose rules they have.
         diagnostics: What is wrong, in the order of the text, at most `DIAGNOSTICS_MAX` + 1.
+        templated: Whether a policy uses a template: another version's library may give its text another meaning.
     """
 
     policies: tuple[Policy, ...]
@@ -35,6 +36,7 @@ class LoadResult:
     waivers: tuple[Waiver, ...] = ()
     templates: tuple[Template, ...] = ()
     tests: tuple[PolicyTest, ...] = ()
+    templated: bool = False
 
     @property
     def ok(self) -> bool:
@@ -54,7 +56,7 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
     found: list[Diagnostic] = []
     seen: dict[tuple[type, str], int] = {}
     templates, budget = Templates(), Budget()
-    count = 0
+    count, templated = 0, False
     try:
         for root in documents(text, file):
             count += 1
@@ -64,6 +66,7 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
                 items.append(item)
             if isinstance(item, Template):
                 templates.add(item)
+            templated |= isinstance(item, Policy) and child(child(root, "spec"), "template") is not None
             if len(found) > DIAGNOSTICS_MAX:
                 break
     except DocumentError as problem:
@@ -77,6 +80,7 @@ def load(text: str | bytes, file: str = "<text>") -> LoadResult:
         waivers=tuple(item for item in items if isinstance(item, Waiver)),
         templates=tuple(item for item in items if isinstance(item, Template)),
         tests=tuple(item for item in items if isinstance(item, PolicyTest)),
+        templated=templated,
     )
 
 

@@ -57,6 +57,19 @@ def test_policies_of_one_file_have_their_own_texts(compiler: CompilerProcess) ->
     assert [one.policy.name for one in again] == ["web", "db"]
 
 
+def test_policies_of_templates_are_kept_filled_in(compiler: CompilerProcess) -> None:
+    """The kept text means the same policy without a library, whatever the next version's library says."""
+    text = GOOD.replace("  rules:\n", "  template: no-shells\n  rules:\n")
+    session = compiler.session()
+    (one,) = session.parse([Document("web.yaml", text)]).policies
+    (again,) = session.parse([Document("web.yaml", one.yaml)]).policies
+    session.close()
+
+    assert "template" not in one.yaml
+    assert [rule.id for rule in one.policy.rules] == ["r", "no-shells"]
+    assert (again.policy, again.digest) == (one.policy, one.digest)
+
+
 def test_problems_carry_place_and_names(compiler: CompilerProcess) -> None:
     """A problem crosses the process with everything a person needs."""
     session = compiler.session()

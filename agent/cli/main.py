@@ -59,6 +59,12 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _names_of_templates(incomplete: str) -> list[str]:
+    from policy import templates
+
+    return [name for name in templates.names() if name.startswith(incomplete)]
+
+
 @app.callback()
 def root(
     version: Annotated[
@@ -149,7 +155,12 @@ def render(files: Files) -> None:
 
 @policy_app.command("templates")
 def templates_(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Show this one: parameters, rules, limits.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NAME]", help="Show this one: parameters, rules, limits.", autocompletion=_names_of_templates
+        ),
+    ] = "",
     output: Output = Format.TABLE,
 ) -> None:
     """List the library of templates, or show one."""

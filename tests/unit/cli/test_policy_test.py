@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -203,6 +205,26 @@ def test_render_prints_what_applies(agentctl: Agentctl) -> None:
     assert ran.code == 0
     assert "template:" not in ran.out
     assert load(ran.out).policies == load(file.read_text()).policies
+
+
+def test_shells_complete_names_of_templates() -> None:
+    """Tab after `policy templates` offers the library."""
+    environment = {
+        "_AGENTCTL_COMPLETE": "complete_bash",
+        "COMP_WORDS": "agentctl policy templates no-",
+        "COMP_CWORD": "3",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli.main"],
+        env=os.environ | environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.stdout.split() == ["no-package-managers", "no-shells"]
 
 
 def test_templates_are_listed_and_shown(agentctl: Agentctl) -> None:

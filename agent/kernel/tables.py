@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import abi
+from policy.compiler.comb import OWNED
 from policy.compiler.ruleset import ProfileTable, Ruleset
 
 
@@ -50,7 +51,7 @@ def tables_of(ruleset: Ruleset, processors: int) -> dict[str, Table]:
     _limit("automaton entries", len(ruleset.automaton), abi.AUTOMATON_ENTRIES)
     _limit("words", len(ruleset.words), abi.WORDS)
     return {
-        "automatons": Table(1, 1, bytes(4), np.ascontiguousarray(ruleset.automaton, dtype="<u4").tobytes()),
+        "automatons": Table(1, 1, bytes(4), _entries(ruleset.automaton).tobytes()),
         "words": Table(1, 1, bytes(4), np.ascontiguousarray(ruleset.words, dtype="<u4").tobytes()),
         "profiles": _profiles(ruleset.profiles, ruleset.words),
         "addresses": _addresses(ruleset.addresses),
@@ -94,6 +95,19 @@ def _profiles(profiles: tuple[ProfileTable, ...], words: NDArray[np.uint32]) -> 
         row["byte_classes"] = np.frombuffer(profile.byte_classes, "u1")
     keys = np.arange(len(profiles), dtype="<u4").tobytes()
     return Table(max(1, len(profiles)), len(profiles), keys, rows.tobytes())
+
+
+def _entries(automaton: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """
+    The automaton as the programs read it: states are byte offsets, and a check that is odd is a label.
+
+    Args:
+        automaton: (next, check) counted in entries, shape (entries, 2); a check with OWNED is a state, else a label.
+    """
+    entries = np.empty(automaton.shape, "<u4")
+    np.left_shift(automaton, abi.LABEL_SHIFT, out=entries)  # OWNED falls off at the top
+    entries[:, 1] |= automaton[:, 1] < OWNED
+    return entries
 
 
 def _names_sockets(profile: ProfileTable, words: NDArray[np.uint32]) -> bool:

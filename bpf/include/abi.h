@@ -193,11 +193,12 @@ struct rf_slot {
 
 /* ---- ruleset: maps of maps, indexed by slot -------------------------------------------------------------------- */
 
-/* automaton: one array value of RF_AUTOMATON_ENTRIES entries. A state is the index of its header entry; the header's `check` is
- * the state's label and its `next` the state for every byte class without an entry of its own. The entry of byte class c (1..)
- * is at state + c and belongs to the state exactly if its `check` is the state's index with RF_ENTRY_OWNED set; labels never have that
- * bit, so a header in that place is never mistaken for an entry. Entry 0 is unused: no state has the index 0. */
-#define RF_ENTRY_OWNED (1U << 31)
+/* automaton: one array value of RF_AUTOMATON_ENTRIES entries. A state is the byte offset of its header entry; the header's `check` is
+ * the state's label << RF_LABEL_SHIFT | 1 and its `next` the state for every byte class without an entry of its own. The entry of byte
+ * class c (1..) is c entries further and belongs to the state exactly if its `check` is the state, which is even, so that a header in
+ * that place is never mistaken for an entry. Entry 0 is unused: no state is 0. (A ruleset counts in entries; what is written here is
+ * made of it once, so that a step has nothing to shift.) */
+#define RF_LABEL_SHIFT 3U
 #define RF_AUTOMATON_SLACK 512U /* unused entries at the end, so that `state + class` needs no bound */
 struct rf_entry {
         __u32 next;
@@ -221,7 +222,7 @@ struct rf_class {
  * the value, and 0 stands for words[alone + F]. */
 #define RF_PAIR_STEPS 18U /* halvings that find a place in such a row: of up to 2^17 pairs */
 struct rf_profile {
-        __u32 start;       /* anchored automaton's state before the first byte */
+        __u32 start;       /* anchored automaton's state before the first byte, counted in entries */
         __u32 floating;    /* the other one's; 0: there is none */
         __u32 pairs;
         __u32 alone;

@@ -11,6 +11,7 @@ from agent.kernel.pins import Pins
 from agent.kernel.programs import constants_for, load
 from agent.kernel.programs_file import Program, ProgramsFile
 from agent.kernel.syscall import Bpf, BpfError
+from agent.kernel.wall import Wall
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def attach(bpf: Bpf, pins: Pins, set_: str, file: ProgramsFile, programs: tuple[
         work = _Work(bpf, pins, cpus)
         try:
             _maps(work, file, deep=not pins.programs(set_))
+            Wall(bpf, work.maps["control"]).keep()
             _programs(work, set_, file, programs)
             _links(work, set_, programs)
             for program in programs:

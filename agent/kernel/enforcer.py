@@ -79,7 +79,6 @@ class Enforcer:
         self.adopted = self._attached.adopted
         self._cgroups: CgroupLinks | None = None
         try:
-            self._wall.keep()
             self._cgroups = self._cgroup_links(mount) if mode == "cgroup" else None
             self.upgraded_from = self._retire_others()
         except BaseException:

@@ -7,6 +7,7 @@ import pytest
 
 from agent import abi
 from agent.kernel.tables import RulesetLimitError, scope_table, tables_of
+from policy.compiler.comb import OWNED
 from policy.compiler.ruleset import Ruleset
 from tests.support.handmade import network_ruleset
 
@@ -24,6 +25,15 @@ def test_every_member_of_a_profile_arrives() -> None:
             *(table.cells, table.labels, table.table, list(table.sizes))
         ]
     assert {name: int(row[name]) for name in given} == given | {"unix_base": 0}  # no rule asks for names of sockets
+
+
+def test_automata_are_written_as_offsets() -> None:
+    """States count bytes, and a header's check is odd: no state is, so none is taken for an entry's owner."""
+    header, entry = (7, 5), (1, 9 | OWNED)
+    ruleset = replace(network_ruleset(), automaton=np.array([header, entry], np.uint32))
+
+    written = np.frombuffer(tables_of(ruleset, 2)["automatons"].values, "<u4").tolist()
+    assert written == [7 * 8, 5 << abi.LABEL_SHIFT | 1, 1 * 8, 9 * 8]
 
 
 def test_unix_sockets_are_peers_where_a_rule_asks_for_their_names() -> None:

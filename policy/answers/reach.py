@@ -10,7 +10,7 @@ from policy.answers.boxes import Box, holds, meet, without
 from policy.answers.outcomes import Candidate, Outcomes, operations_of, split
 from policy.answers.risk import risk
 from policy.answers.space import Room, Space, overlap
-from policy.model.types import Action, Class, Policy, Rule
+from policy.model.types import WITHOUT_DEFAULT, Action, Class, Policy, Rule
 
 #: Boxes that it may take to say which rules hide another.
 PIECES_MAX = 2_000
@@ -84,15 +84,20 @@ def _group(
         found.decides[index].add(operation)
         _clashes(found, room, operation, (mask, *piece), index, candidates)
         if index not in found.useful:
-            _heirs(found, policy, room, (mask, *piece), index, candidates)
+            _heirs(found, _default(policy, room, operation), room, (mask, *piece), index, candidates)
 
 
-def _heirs(found: Reach, policy: Policy, room: Room, box: Box, index: int, candidates: Sequence[Candidate]) -> None:
+def _default(policy: Policy, room: Room, operation: str) -> Action:
+    """What is done where no rule matches."""
+    return Action.ALLOW if (room.class_, operation) in WITHOUT_DEFAULT else policy.default(room.class_)
+
+
+def _heirs(found: Reach, default: Action, room: Room, box: Box, index: int, candidates: Sequence[Candidate]) -> None:
     """Who would decide without the rule."""
     rule = found.rules[index]
     for piece, heir, _ in split([one for one in candidates if one[0] != index], box[1:]):
         other = found.rules[heir] if heir is not None else None
-        action = other.action if other else policy.default(room.class_)
+        action = other.action if other else default
         refuses = rule.action is Action.DENY
         same = action is rule.action and (not refuses or rule.errno == (other.errno if other else "EPERM"))
         if not same and room.exists((box[0], *piece)):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ringfence.v1 import agent_pb2
 
+from agent.workloads.tree import find_mount
 from tests.support.agent_process import AgentProcess
 from tests.support.compiled import CACHE
 from tests.support.guides import Guide, Result
@@ -26,6 +27,7 @@ VOLATILE = [
     (re.compile(r"\b\d+d \d+h\b"), "LEFT"),
     (re.compile(r"/[-\w./]*/shop\.service"), "CGROUP"),
     (re.compile(r"by \S+\[\d+\]"), "by PROCESS"),
+    (re.compile(r"(exe-incomplete)? +\S+:[0-9a-f]{8}:[vo]\d+"), " ID"),
     (re.compile(r"[-─ ]+"), " "),
 ]
 #: What the shop does between the push and the look.
@@ -40,7 +42,7 @@ DEADLINE = 30.0
 
 
 @pytest.fixture
-def agent(tmp_path: Path, pins: Path, cgroup: Path) -> Iterator[AgentProcess]:
+def agent(tmp_path: Path, pins: Path, shop: Path) -> Iterator[AgentProcess]:
     """A running agent; nothing of it is left afterwards."""
     running = AgentProcess(tmp_path, pins, CACHE, 'mode = "cgroup"').start()
     yield running
@@ -48,11 +50,13 @@ def agent(tmp_path: Path, pins: Path, cgroup: Path) -> Iterator[AgentProcess]:
 
 
 @pytest.fixture
-def shop(cgroup: Path) -> Path:
-    """The cgroup that systemd would have made for the unit of the guides."""
-    path = cgroup / "shop.service"
-    path.mkdir()
-    return path
+def shop() -> Iterator[Path]:
+    """The cgroup that systemd would have made for the unit of the guides: below a slice, and a slice of our own."""
+    path = find_mount() / f"ringfence-test-{os.getpid()}.slice" / "shop.service"
+    path.mkdir(parents=True)
+    yield path
+    path.rmdir()
+    path.parent.rmdir()
 
 
 def steady(text: str) -> str:

@@ -109,6 +109,12 @@ def said(findings: list[Finding]) -> list[tuple[str, str, str]]:
             id="another errno is another answer",
         ),
         pytest.param(
+            "  - {id: one, network: {operations: [create], families: [netlink]}, action: deny}",
+            "  defaults: {network: deny}",
+            [],
+            id="what a default does not reach",
+        ),
+        pytest.param(
             """  - id: one
     subject: {exe: ["/usr/bin/a*"], not: {exe: ["/usr/bin/*"]}}
     file: {paths: ["/srv/a"], operations: [read]}

@@ -203,9 +203,10 @@ def _changed(class_: Class, before: Sequence[Policy], after: Sequence[Policy]) -
         missing = name not in old or name not in new
         if (missing and a.default(class_) != "allow") or (not missing and _settings(a) != _settings(b)):
             return None
-        if [rule for rule in a.rules if rule in b.rules] != [rule for rule in b.rules if rule in a.rules]:
+        ours, theirs = set(a.rules), set(b.rules)
+        if [rule for rule in a.rules if rule in theirs] != [rule for rule in b.rules if rule in ours]:
             return None
-        changed += [rule for rule in a.rules if rule not in b.rules] + [rule for rule in b.rules if rule not in a.rules]
+        changed += [rule for rule in a.rules if rule not in theirs] + [rule for rule in b.rules if rule not in ours]
     return changed
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import platform
 import threading
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from agent.events.memory import RingError
 from agent.events.pump import RING_NAMES, Pump
 from agent.events.ring import RingReader, open_ring
 from agent.events.violations import violations
+from agent.host.clocks import wall_minus_boot_ns
 from agent.spool.spool import Spool
 from agent.spool.types import SpoolError, SpoolLimits, Stored
 from agent.workloads.names import workload_of
@@ -76,7 +76,7 @@ class EventPath:
         self._sources = sources
         self._by_id = ById(sources.cgroup_mount)
         places = Places(self._place)
-        context = Context(node.name, node.boot_id, sources.rule, places, _syscall_names(), _unix_offset_ns)
+        context = Context(node.name, node.boot_id, sources.rule, places, _syscall_names(), wall_minus_boot_ns)
         try:
             self.spool = Spool.open(directory, limits)
             readers = {ring: self._open(ring, node.boot_id) for ring in RING_NAMES}
@@ -220,10 +220,6 @@ def _spelled(stored: Sequence[Stored], policies: frozenset[str]) -> list[violati
             continue
         found += (violation for violation in batch if not policies or violation.policy in policies)
     return found
-
-
-def _unix_offset_ns() -> int:
-    return time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 def _syscall_names() -> Callable[[int], str]:

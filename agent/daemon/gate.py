@@ -12,7 +12,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from agent.kernel.gate import FOREVER, Gate, NotInstalledError, boot_ns
+from agent.host.clocks import boot_ns
+from agent.kernel.gate import FOREVER, Gate, NotInstalledError
 from agent.kernel.syscall import BpfError
 
 RECORD = "gate.log"

@@ -1,6 +1,5 @@
 """The daemon's values as messages of `ringfence.v1`."""
 
-import time
 from collections.abc import Iterable, Mapping
 
 from ringfence.v1 import agent_pb2, policy_pb2
@@ -11,6 +10,7 @@ from agent.daemon.live import LivePolicy, LiveWaiver, Snapshot
 from agent.daemon.ports import ClassReach, Problem, Reaches
 from agent.daemon.reaches import grouped
 from agent.events.printable import printable
+from agent.host.clocks import wall_minus_boot_ns
 from policy.model.types import Class, Policy
 from policy.model.waivers import name_of
 
@@ -130,7 +130,7 @@ def _why(here: ClassReach) -> str:
 
 def unix_of(boot_ns: int) -> int:
     """Unix time of a moment of the boot clock; 0 stays 0."""
-    return boot_ns and boot_ns + time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return boot_ns and boot_ns + wall_minus_boot_ns()
 
 
 def count_levels(summaries: Iterable[policy_pb2.PolicySummary]) -> tuple[int, int]:

@@ -20,10 +20,11 @@ from typing import Literal
 import numpy as np
 
 from agent import abi
+from agent.host.clocks import boot_ns
 from agent.kernel import attach, counters
 from agent.kernel import scopes as scope_tables
 from agent.kernel.cgroups import CgroupLinks
-from agent.kernel.gate import Gate, boot_ns
+from agent.kernel.gate import Gate
 from agent.kernel.hooks import HookState, hook_state
 from agent.kernel.install import Installed, Installer
 from agent.kernel.maps import possible_processors

@@ -3,10 +3,10 @@ The gate: while it is open everything is allowed. One word in a pinned map, so t
 """
 
 import os
-import time
 from pathlib import Path
 
 from agent.abi import Control
+from agent.host.clocks import boot_ns
 from agent.kernel.pins import ROOT, Pins
 from agent.kernel.syscall import Bpf, Kernel
 
@@ -25,11 +25,6 @@ class NotInstalledError(Exception):
     def __init__(self, path: str) -> None:
         super().__init__(f"no programs are installed: found no pinned map {path}")
         self.path = path
-
-
-def boot_ns() -> int:
-    """The clock that the programs read: nanoseconds since boot, suspended time counted."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 class Gate:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from agent import abi
-from agent.kernel.gate import boot_ns
+from agent.host.clocks import boot_ns
 from agent.kernel.syscall import Bpf
 
 

@@ -5,10 +5,8 @@ The difference lies in the map `control`, so that rules end on time with no agen
 the clock, and slowly while the clock is slewed.
 """
 
-import time
-
 from agent.abi import Control
-from agent.kernel.gate import boot_ns
+from agent.host.clocks import wall_minus_boot_ns
 from agent.kernel.syscall import Bpf
 
 #: Differences below this are the time that reading two clocks takes.
@@ -31,7 +29,7 @@ class Wall:
         Raises:
             BpfError: The kernel refused.
         """
-        now, known = difference_ns(), self.read()
+        now, known = wall_minus_boot_ns(), self.read()
         if abs(now - known) < _NOISE_NS:
             return 0.0
         self._bpf.map_update(self._control, _KEY, (now % (1 << 64)).to_bytes(8, "little"))
@@ -40,13 +38,6 @@ class Wall:
     def read(self) -> int:
         """Nanoseconds that the programs add to the boot clock; 0: they were never told."""
         return int.from_bytes(self._bpf.map_lookup(self._control, _KEY, 8) or b"", "little", signed=True)
-
-
-def difference_ns() -> int:
-    """Wall clock minus boot clock: the one is read between two readings of the other."""
-    before = boot_ns()
-    wall = time.time_ns()
-    return wall - (before + boot_ns()) // 2
 
 
 _KEY = int(Control.WALL).to_bytes(4, "little")

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from agent import abi
+from agent.host.clocks import boot_ns
 from agent.kernel.enforcer import Enforcer, NoGenerationError
-from agent.kernel.gate import FOREVER, Gate, NotInstalledError, boot_ns
+from agent.kernel.gate import FOREVER, Gate, NotInstalledError
 from agent.kernel.install import GenerationError
 from agent.kernel.maps import MapMismatchError
 from agent.kernel.pins import Pins, set_name

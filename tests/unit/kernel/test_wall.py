@@ -29,7 +29,7 @@ class OneValue:
 def difference(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """What lies between the clocks, to be set."""
     found = [1000 * SECOND]
-    monkeypatch.setattr(wall, "difference_ns", lambda: found[0])
+    monkeypatch.setattr(wall, "wall_minus_boot_ns", lambda: found[0])
     return found
 
 
@@ -58,4 +58,4 @@ def test_noise_is_not_written(difference: list[int]) -> None:
 
 def test_the_sum_is_the_wall_clock() -> None:
     """The boot clock plus what is written is now, as the programs add them up."""
-    assert abs(time.clock_gettime_ns(time.CLOCK_BOOTTIME) + wall.difference_ns() - time.time_ns()) < SECOND
+    assert abs(time.clock_gettime_ns(time.CLOCK_BOOTTIME) + wall.wall_minus_boot_ns() - time.time_ns()) < SECOND

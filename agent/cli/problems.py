@@ -113,6 +113,7 @@ def lines(problem: Problem) -> list[str]:
 def show(problems: Iterable[Problem], stream: TextIO | None = None) -> None:
     """Print problems, an empty line between two."""
     stream = stream or sys.stderr
+    sys.stdout.flush()  # what was said before comes before, where both lead to one place
     for number, problem in enumerate(problems):
         first, *rest = lines(problem)
         word, _, message = first.partition(": ")

@@ -45,5 +45,6 @@ def styled(text: str, style: str, stream: TextIO) -> str:
 
 
 def note(text: str) -> None:
-    """Say something to the person, on stderr."""
+    """Say something to the person, on stderr, after what stdout was given: both may lead to one place."""
+    sys.stdout.flush()
     print(printable(text), file=sys.stderr)

@@ -305,4 +305,249 @@ GLOBS = _of(
     ("a pattern matches a whole name", "return len(name) in reached", "return bool(reached)"),
 )
 
-MUTANTS = (*DECIDE, *SUBJECTS, *TRUTH, *OBJECTS, *GLOBS)
+VERDICTS = _of(
+    "policy/compiler/verdicts.py",
+    (
+        "the first matching rule decides",
+        "next((index for index, truth in truths if",
+        "next((index for index, truth in truths[::-1] if",
+    ),
+    (
+        "modes come before the strictest effect",
+        "return Effect.WOULD_DENY if policy.mode is Mode.PERMISSIVE and effect >= Effect.DENY else effect",
+        "return effect",
+    ),
+    ("the strictest policy of the profile wins", "min(contenders, key=", "max(contenders, key="),
+    ("a policy without a matching rule speaks by its default", "else [*said, silent]", "else said or [silent]"),
+    (
+        "error → deny if failMode is closed, else allow",
+        "policy.fail_mode is FailMode.CLOSED",
+        "policy.fail_mode is FailMode.OPEN",
+    ),
+    (
+        "an error is always a violation",
+        "2 * max(effect, Effect.AUDIT) + 1 if error else 2 * effect",
+        "2 * effect + error",
+    ),
+    ("what may match and asks for something else cannot be decided", ".action is not action:", ".action is None:"),
+    ("what may match and asks for the same is decided", ".action is not action:", ".action is not None:"),
+    ("would-denies of other policies are counted", "if one.policy != winner.policy)", "if False)"),
+    (
+        "a refusal answers the errno of its rule",
+        "errno = self._rules[certain][1].errno if certain is not None and decided else Errno.EPERM",
+        "errno = Errno.EPERM",
+    ),
+)
+
+COMPILER = (
+    *_of(
+        "policy/compiler/evaluate.py",
+        ("ptrace: what is not known", "UNKNOWN if outside is None else 1 + outside", "1 + bool(outside)"),
+        (
+            "a request with several operations is decided for each",
+            "return max(decisions, key=",
+            "return decisions[0] or max(",
+        ),
+        ("the longest prefix tells the address", "length > best", "length < best % 129"),
+        ("a waiver ends exactly at its time", "3 if time < end else 2", "3 if time <= end else 2"),
+    ),
+    *_of(
+        "policy/compiler/profile.py",
+        ("a default does not reach network.create", "without if (class_, one) in WITHOUT_DEFAULT else judge", "judge"),
+        ("a waiver ends", "end = asks.ends(rule)", "end = None"),
+    ),
+    *_of(
+        "policy/compiler/asks.py",
+        ("a waiver allows only what its rule is about", "yield from rules_joined(rule.within)", "pass"),
+        ("a waiver has no operations that its rule has not", "if all(one in other for other in others))", ")"),
+        (
+            "a waiver of what is waived ends with the earlier one",
+            "return min((one.until for",
+            "return max((one.until for",
+        ),
+        ("fileless: only what has no name", 'yield Ask(0, "fileless")', "yield from ()"),
+        ("file: types", 'yield from _given((1, "types", selector.types))', "pass"),
+        ("network: to", '(0, "to", selector.to),', ""),
+        ("network: unix", '(0, "unix", selector.unix),', ""),
+        ("network: ports", '(1, "ports", selector.ports),', ""),
+        ("network: protocols", '(2, "protocols", selector.protocols),', ""),
+        ("network: families", '(3, "families", selector.families),', ""),
+        (
+            "mount: sources and targets",
+            '(0, "sources", sources), (1, "targets", targets)',
+            '(0, "targets", sources), (1, "sources", targets)',
+        ),
+        ("mount: types", 'yield from _given((2, "filesystems", tuple("%" + name for name in types)))', "pass"),
+        ("ptrace: outside", 'yield Ask(0, "outside")', "yield from ()"),
+        ("numbers: none given, any is meant", "return numbers or None", "return numbers"),
+    ),
+    *_of(
+        "policy/compiler/ranges.py",
+        (
+            "addresses of IPv4 are in no network of IPv6",
+            "inherited = 0 if length == 96 and address[:12] == _MAPPED else stack[-1][2]",
+            "inherited = stack[-1][2]",
+        ),
+        (
+            "a narrower network is part of the wider one",
+            "mask = inherited | own[address, length]",
+            "mask = own[address, length]",
+        ),
+        ("port ranges are inclusive", "changes.setdefault(last + 1, [])", "changes.setdefault(last + (last < 1), [])"),
+    ),
+    *_of(
+        "policy/compiler/subjects.py",
+        ("each negatable: executables", "and unwanted not in matched else NO", "else NO"),
+        ("each negatable: users and groups", "and id_ not in unwanted else NO", "else NO"),
+        (
+            "each negatable: ancestors",
+            "[(self._ancestors[one.not_ancestor], False)",
+            "[(self._ancestors[one.not_ancestor], True)",
+        ),
+        ("who: parent", "if self._parent.atoms:", "if False:"),
+        (
+            "parts of a subject are joined by AND",
+            "np.minimum(truth, np.minimum(exe[at]",
+            "np.minimum(truth, np.maximum(exe[at]",
+        ),
+        (
+            "an executable that is not known cannot be decided",
+            "self._rows = [[MAYBE if any(part)",
+            "self._rows = [[NO if any(part)",
+        ),
+        ("users and groups that are not known cannot be decided", "unknown = [MAYBE if", "unknown = [NO if"),
+        (
+            "a waiver is for those whom its rule is about",
+            "return tuple(dict.fromkeys(one.subject for one in rules_joined(rule) if one.subject is not None))",
+            "return () if rule.subject is None else (rule.subject,)",
+        ),
+    ),
+    *_of(
+        "policy/compiler/decisions.py",
+        ("ancestors that are not known cannot be decided", "if variable < ANCESTORS else no\n", "if False else no\n"),
+        ("who: some ancestor", "(False, True))", "(True, False))"),
+        (
+            "of two ends the later one is not the earlier",
+            "return value if (one > variable) is value else None",
+            "return value",
+        ),
+    ),
+    *_of(
+        "policy/compiler/values.py",
+        ("file: a type that is not known", 'part.add(Accepted(maybe=part.of("types")))', "part.add(Accepted())"),
+        ("device: `8:*` is every minor number", "or (major, None) in pairs", ""),
+        ("device: kinds", "if not ask.values[0] or kind in ask.values[0]", ""),
+    ),
+    *_of(
+        "policy/compiler/rules.py",
+        (
+            "parts of a selector are joined by AND",
+            "Joined(self.certain & other.certain, self.possible",
+            "Joined(self.certain | other.certain, self.possible",
+        ),
+        ("a part that is left out restricts nothing", "self._always = [(rule, YES)", "self._always = [(rule, MAYBE)"),
+        (
+            "what of an object is not known may match",
+            "[(rule, MAYBE) for ask in accepted.maybe",
+            "[(rule, YES) for ask in accepted.maybe",
+        ),
+    ),
+    *_of(
+        "policy/compiler/names.py",
+        (
+            "only a rule for everyone hides those behind it",
+            "alone = len(asks) == 1 and not who_of(rule) and",
+            "alone = len(asks) == 1 and",
+        ),
+        ("only a rule that asks nothing else hides those behind it", "alone = len(asks) == 1 and", "alone ="),
+    ),
+    *_of(
+        "policy/compiler/patterns.py",
+        (
+            "`*` stays inside one component",
+            "here.empty.append(child)\n                there.add({self._slash: []}, [child])",
+            "here.empty.append(child)\n                there.add({}, [child])",
+        ),
+        (
+            "`*` may be nothing",
+            "here.empty.append(child)\n                there.add({self._slash: []}, [child])",
+            "here.add({self._slash: []}, [child])\n                there.add({self._slash: []}, [child])",
+        ),
+        (
+            "a component is never empty",
+            "case Wild.COMPONENT:\n                here.add({self._slash: []}, [child])",
+            "case Wild.COMPONENT:\n                here.empty.append(child)",
+        ),
+        ("`/**/` may be nothing", "self.core[node].empty.append(child)", "pass"),
+        (
+            "`/**` crosses components",
+            "here.add({}, [child])\n                there.add({}, [child])",
+            "here.add({}, [child])\n                there.add({self._slash: []}, [child])",
+        ),
+        ("`?` is never `/`", "{self._slash: [], **{class_", "{**{class_"),
+        ("`?` is one character", "(class_, [child, waiting])", "(class_, [child])"),
+        (
+            "`[!a]` is none of these",
+            "here.add(*self._character(self.classes.classes(members), child))",
+            "here.add(*self._character(frozenset(), child))",
+        ),
+    ),
+    *_of(
+        "policy/model/glob.py",
+        ("`/bin` also means its merged target", 'return ("/usr" + text,)', "return ()"),
+        ("`/var/run` also means its merged target", 'return ("/run" + text[match.end() :],)', "return ()"),
+        ("only whole components are merged", "lib\\*)(?=/|$)", "lib\\*)"),
+        (
+            "`{a,b}` is each of these",
+            "results = [result + choice for result in results for choice in choices]",
+            "results = [result + choices[0] for result in results]",
+        ),
+        (
+            "`[a-z]` is a range",
+            "members.update(range(ord(first), ord(last) + 1))",
+            "members.update((ord(first), ord(last)))",
+        ),
+        ("abstract names have no components", 'path = text[0] == "/"', "path = True"),
+    ),
+)
+
+LANGUAGE = (
+    *_of(
+        "policy/language/schema.py",
+        (
+            "scope is required, not empty",
+            "scope: list[ScopeEntry] = Field(min_length=1,",
+            "scope: list[ScopeEntry] = Field(default=[],",
+        ),
+        ("a policy enforces unless it says permissive", 'default="enforcing"', 'default="permissive"'),
+        ("failMode is closed unless it says open", 'default="closed"', 'default="open"'),
+        ("minimumLevel is enforced unless it says observed", 'default="enforced"', 'default="observed"'),
+        (
+            "a rule has a class",
+            'if not found:\n        raise refusal("no-class"',
+            'if False:\n        raise refusal("no-class"',
+        ),
+        ("a rule has exactly one class", "    if len(found) > 1:\n        both", "    if False:\n        both"),
+        ("a deny of a system call is refused", 'if self.syscall is not None and self.action == "deny":', "if False:"),
+        ("errno goes with deny", 'if self.errno is not None and self.action != "deny":', "if False:"),
+    ),
+    *_of(
+        "policy/language/classes.py",
+        (
+            "a rule for network.create asks for no peer",
+            'if "create" in self.operations:\n            parts',
+            "if False:\n            parts",
+        ),
+        ("a program is meant by name or by being fileless", "if bool(self.paths) == bool(self.fileless):", "if False:"),
+    ),
+    *_of(
+        "policy/language/fields.py",
+        ("kinds of namespace without a hook are refused", "if kind not in names.NAMESPACES_WITH_HOOK:", "if False:"),
+    ),
+    *_of(
+        "policy/language/kinds.py",
+        ("rule ids are unique in a policy", "if node.value not in first:", "if True:"),
+    ),
+)
+
+MUTANTS = (*DECIDE, *SUBJECTS, *TRUTH, *OBJECTS, *GLOBS, *VERDICTS, *COMPILER, *LANGUAGE)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import policy
+import policy.model
 from policy.model.types import Decision, Policy, Request
 from tests.property import oracle
 from tests.property.generate import ROOT
@@ -74,23 +74,33 @@ def _try(mutant: Mutant) -> Outcome:
         if text.count(mutant.old) != 1:
             return Outcome(mutant, "", f"its text stands {text.count(mutant.old)} times in {mutant.file}")
         (copy / mutant.file).write_text(text.replace(mutant.old, mutant.new))
-        return Outcome(mutant, _noticed(mutant.file.split("/")[1], copy))
+        try:
+            return Outcome(mutant, _noticed(mutant.file, copy))
+        except Exception as problem:  # noqa: BLE001 - what only crashes does not mean something else
+            return Outcome(mutant, "", f"it raises {problem!r}")
 
 
-def _noticed(room: str, copy: Path) -> str:
-    if room in ("reference", "compiler"):
-        _import_from(copy, f"policy.{room}")
-        return _by_reference() if room == "reference" else _by_tables()
-    return _by_tests(copy)
+def _noticed(file: str, copy: Path) -> str:
+    match file.split("/"):
+        case ["policy", "reference", _]:
+            _import_from(copy, "policy.reference")
+            return _by_reference()
+        case ["policy", "language", _]:
+            return _by_tests(copy)
+    _import_from(copy, "policy.model.glob", "policy.compiler")
+    return _by_tables()
 
 
-def _import_from(copy: Path, package: str) -> None:
-    """Forget a package, and import it from the copy."""
-    for name in [name for name in sys.modules if name == package or name.startswith(package + ".")]:
-        del sys.modules[name]
+def _import_from(copy: Path, *packages: str) -> None:
+    """Forget packages, and import them from the copy; what they import besides stays as it is."""
+    for name in list(sys.modules):
+        if any(f"{name}.".startswith(f"{package}.") for package in packages):
+            del sys.modules[name]
     policy.__path__ = [str(copy / "policy")]
-    found = importlib.import_module(package)
-    assert found.__file__ and found.__file__.startswith(str(copy)), found.__file__
+    policy.model.__path__ = [str(copy / "policy/model")]
+    for package in packages:
+        found = importlib.import_module(package)
+        assert found.__file__ and found.__file__.startswith(str(copy)), found.__file__
 
 
 def _by_reference() -> str:

@@ -40,17 +40,20 @@ class Names:
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
+        self._above: list[str] = []
 
     def patterns(self) -> tuple[str, ...]:
         return tuple(self.pattern() for _ in range(self._chance.choice([1, 1, 2, 3])))
 
     def pattern(self) -> str:
-        """A pattern for paths that the language accepts."""
+        """A pattern for paths that the language accepts; sometimes of what is below an earlier one."""
         while True:
             parts = [self._component() for _ in range(self._chance.choice([0, 1, 1, 2, 3]))]
-            text = self._chance.choice(ROOTS) + "".join("/" + part for part in parts) or "/"
+            root = self._chance.choice(self._above if self._above and self._chance.random() < 0.15 else ROOTS)
+            text = root + "".join("/" + part for part in parts) or "/"
             with contextlib.suppress(glob.GlobError):
                 glob.parse(text)
+                self._above = [*self._above[-5:], text.removesuffix("/**")] if text.endswith("/**") else self._above
                 return text
 
     def socket_patterns(self) -> tuple[str, ...]:

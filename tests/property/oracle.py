@@ -26,8 +26,9 @@ SEED = int(os.environ.get("RINGFENCE_SEED", "20261123"))
 REQUESTS = 50
 #: Pairs of one seed; each such part has a seed of its own, and can be repeated alone.
 PART = 5_000
-#: Random stars may multiply, and random waivers may ask for more tests than a decision has. Nothing else is refused.
-MAY_BE_REFUSED = (limits.CORE_STATES, limits.CORE_STEPS, getattr(limits, "DECISION_STEPS", 128))
+#: Random stars may multiply, and random waivers may ask for many tests. Nothing else is refused.
+MAY_BE_REFUSED = (limits.CORE_STATES, limits.CORE_STEPS, limits.PAIRS, limits.PAIR_STEPS, limits.DECISION_STEPS)
+MAY_BE_REFUSED += (limits.DIAGRAM_STEPS,)
 DISAGREED = 3
 
 

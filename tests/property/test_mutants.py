@@ -7,6 +7,7 @@ from tests.property.mutate import line, outcomes
 
 
 @pytest.mark.whole
+@pytest.mark.timeout(900)
 def test_every_broken_sentence_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     """The oracle, or a test of the language, fails for each mutant; the list is printed."""
     found = list(outcomes())

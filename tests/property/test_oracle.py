@@ -14,6 +14,7 @@ from tests.property.oracle import SEED, compare
 PAIRS = int(os.environ.get("RINGFENCE_PAIRS", "100000"))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("pairs", [4_000, pytest.param(PAIRS, marks=pytest.mark.whole)])
 def test_tables_decide_as_the_reference_does(pairs: int, capsys: pytest.CaptureFixture[str]) -> None:
     """For every generated profile and request of every class, tables and reference give the same decision."""

@@ -49,7 +49,7 @@ class Names:
         """A pattern for paths that the language accepts; sometimes of what is below an earlier one."""
         while True:
             parts = [self._component() for _ in range(self._chance.choice([0, 1, 1, 2, 3]))]
-            root = self._chance.choice(self._above if self._above and self._chance.random() < 0.15 else ROOTS)
+            root = self._chance.choice(self._above if self._above and self._chance.random() < 0.3 else ROOTS)
             text = root + "".join("/" + part for part in parts) or "/"
             with contextlib.suppress(glob.GlobError):
                 glob.parse(text)

@@ -121,7 +121,7 @@ class Rules:
         rule = chosen(policy.rules) if policy.rules and chosen([0, 1, 1, 1]) else None
         class_ = rule.class_ if rule else chosen(list(Class))
         selector = self._selector(class_) if rule is None or chosen([0, 1]) else None
-        if selector is not None and rule is not None and chosen([0, 1, 1]):
+        if selector is not None and rule is not None and chosen([0, 1]):
             selector = replace(selector, operations=rule.selector.operations)
         return Waiver(
             name=name,
@@ -169,6 +169,8 @@ class Rules:
         if self._rare():
             return FileSelector((), operations, types, fileless=True)
         paths = () if self._rare() and types else self._names.patterns()
+        if types and self._rare():
+            paths = (self._chance.choice(["/**", "/a/**", "/bin/**"]),)  # hides much, if the types did not matter
         return FileSelector(paths, operations, types)
 
     def _network(self, operations: tuple[str, ...]) -> NetworkSelector:

@@ -65,10 +65,15 @@ class Rules:
         self._names = Names(chance)
 
     def profile(self, names_: Sequence[str]) -> tuple[Policy, ...]:
-        """Policies about the same few classes and subjects, under some of these names, in any order."""
-        chosen = self._chance.sample(list(names_), min(len(names_), self._chance.choice([1, 1, 2, 3, 4])))
-        classes = self._chance.sample(CLASSES, self._chance.choice([1, 2, 2, 3]))
-        subjects = self.subjects()
+        """
+        Policies about the same few classes and subjects, under some of these names, in any order.
+
+        Some are plain: a policy or two about objects of one class, so that little else decides.
+        """
+        plain = self._chance.random() < 0.35
+        chosen = self._chance.sample(list(names_), self._chance.choice([1, 1, 2] if plain else [1, 1, 2, 3, 4]))
+        classes = self._chance.sample(CLASSES, 1 if plain else self._chance.choice([1, 2, 2, 3]))
+        subjects = [] if plain else self.subjects()
         return tuple(self._waived(self.policy(name, classes, subjects), subjects) for name in chosen)
 
     def subjects(self) -> list[Subject]:
@@ -101,7 +106,7 @@ class Rules:
             id=id_,
             selector=selector,
             action=action,
-            subject=chosen(list(subjects)) if self._chance.random() < 0.5 else None,
+            subject=chosen(list(subjects)) if subjects and self._chance.random() < 0.5 else None,
             severity=chosen(["low", "high"]),
             message=chosen(["", "no: #business", "\x1b[2J", '"quoted" \\', "line\nbreak\u2028"]),
             controls=chosen([(), (Control("nist", "5", "AC-6"),)]),
@@ -181,8 +186,13 @@ class Rules:
             operations,
             self._some(FAMILIES, [0, 0, 2, 3]),
         )
-        if self._chance.random() < 0.4:
+        chance = self._chance.random()
+        if chance < 0.2:
+            return _creating(NetworkSelector(to=self._some(NETWORKS, [1, 2]), operations=operations))
+        if chance < 0.6:
             found = replace(found, to=(), ports=(), unix=self._names.socket_patterns())
+        if chance < 0.4:
+            found = NetworkSelector(operations=operations, unix=found.unix)
         return _creating(found)
 
     def _mount(self, operations: tuple[str, ...]) -> MountSelector:

@@ -29,8 +29,7 @@ RF_INLINE int on_cgroup_peer(struct peer *peer)
 
 RF_INLINE int on_cgroup_ipv4(struct bpf_sock_addr *ctx)
 {
-        struct peer peer = {
-                .port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol), .socket_family = ctx->family};
+        struct peer peer = {.port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol), .socket_family = ctx->family};
 
         peer_ipv4(&peer, ctx->user_ip4);
         return on_cgroup_peer(&peer);
@@ -38,8 +37,7 @@ RF_INLINE int on_cgroup_ipv4(struct bpf_sock_addr *ctx)
 
 RF_INLINE int on_cgroup_ipv6(struct bpf_sock_addr *ctx)
 {
-        struct peer peer = {
-                .port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol), .socket_family = ctx->family};
+        struct peer peer = {.port = port_of(ctx->user_port), .protocol = protocol_of(ctx->protocol), .socket_family = ctx->family};
         __u32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
 
         __builtin_memcpy(peer.address, words, sizeof(peer.address));

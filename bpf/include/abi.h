@@ -222,8 +222,8 @@ struct rf_class {
  * the value, and 0 stands for words[alone + F]. */
 #define RF_PAIR_STEPS 18U /* halvings that find a place in such a row: of up to 2^17 pairs */
 struct rf_profile {
-        __u32 start;       /* anchored automaton's state before the first byte, counted in entries */
-        __u32 floating;    /* the other one's; 0: there is none */
+        __u32 start;    /* anchored automaton's state before the first byte, counted in entries */
+        __u32 floating; /* the other one's; 0: there is none */
         __u32 pairs;
         __u32 alone;
         __u32 path_labels; /* words[path_labels + RF_PATH_COLUMNS * path label + column] */

@@ -8,8 +8,8 @@
 
 /* What a hook can answer. */
 enum refusal {
-        REFUSES_WITH_ERRNO,  /* any of those that a policy may name */
-        REFUSES_WITH_EPERM,  /* that one alone */
+        REFUSES_WITH_ERRNO, /* any of those that a policy may name */
+        REFUSES_WITH_EPERM, /* that one alone */
         REFUSES_NOTHING,
 };
 
@@ -349,9 +349,9 @@ RF_INLINE int verdict_of(__u32 refusal)
 
         if (!refusal)
                 return 0;
-#define RF_VERDICT(number)                                                                                                     \
-        if (refusal == (number))                                                                                               \
-                verdict = -(number);                                                                                           \
+#define RF_VERDICT(number)           \
+        if (refusal == (number))     \
+                verdict = -(number); \
         RF_OPAQUE(refusal);
         RF_VERDICT(EACCES)
         RF_VERDICT(ENOENT)

@@ -150,8 +150,8 @@ RF_INLINE int walk_internal(struct rf_scratch *scratch)
 RF_INLINE void root_check(struct rf_scratch *scratch, __u64 task)
 {
         __u64 namespace = word_read(scratch, MOUNT_OF(scratch->mount) + offsetof(struct mount, mnt_ns));
-        __u64 own = word_read(scratch, word_read(scratch, task + offsetof(struct task_struct, nsproxy)) +
-                                               offsetof(struct nsproxy, mnt_ns));
+        __u64 own = word_read(scratch,
+                              word_read(scratch, task + offsetof(struct task_struct, nsproxy)) + offsetof(struct nsproxy, mnt_ns));
 
         if (namespace == MNT_NS_INTERNAL)
                 scratch->carried.kind = NAME_INTERNAL;

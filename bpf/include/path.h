@@ -54,7 +54,8 @@ RF_INLINE void label_of_name(struct request *req, __u32 class_id)
         carried->reason = RF_REASON_TABLE_MISSING;
         if (!automaton || !words || !profile)
                 return;
-        label = path_label(automaton, words, profile, req->scratch->name, RF_PATH_MAX, req->scratch->position & (RF_PATH_MAX - 1), 0);
+        label = path_label(automaton, words, profile, req->scratch->name, RF_PATH_MAX, req->scratch->position & (RF_PATH_MAX - 1),
+                           0);
         if (label >= profile->path_label_count)
                 return;
         carried->label = path_column(words, profile, label, column);

@@ -65,7 +65,8 @@ def validate(files: Sequence[str], form: Format) -> None:
     """`policy validate`."""
     results = [(file, load(file)) for file in files]
     problems = [from_language(diagnostic) for _, result in results for diagnostic in result.diagnostics]
-    problems += misfits([result for _, result in results])
+    loaded = [result for _, result in results]
+    problems += misfits(loaded, alone=not any(result.policies for result in loaded))
     valid = not any(problem.is_error for problem in problems)
     names = [(name_of(file), policy) for file, result in results for policy in result.policies]
     waivers = [(name_of(file), waiver) for file, result in results for waiver in result.waivers]

@@ -135,6 +135,7 @@ def _data(reports: "Sequence[Report]") -> dict[str, Any]:
 
 def _case(one: "Outcome") -> dict[str, Any]:
     from policy.language.requests import fields_of
+    from policy.model.types import Effect
 
     case, (policy, rule) = one.case, one.decision.rule
     wanted = {"rule": case.rule, "policy": case.policy, "errno": str(case.errno) if case.errno else None}
@@ -148,7 +149,7 @@ def _case(one: "Outcome") -> dict[str, Any]:
             "effect": one.found,
             "policy": policy,
             "rule": rule,
-            "errno": str(one.decision.errno),
+            "errno": str(one.decision.errno) if one.decision.effect >= Effect.DENY else None,
             "file": one.position.file,
             "line": one.position.line,
         },

@@ -38,6 +38,7 @@ class Part(StrEnum):
     TYPES = "file.types"
     UNIX = "network.unix"
     FAMILIES = "network.families other than inet and inet6"
+    NETLINK = "network.families: netlink"
     PROTOCOLS = "network.protocols other than tcp and udp"
     ERRNO = "errno"
     KILL = "action: kill"
@@ -87,8 +88,8 @@ DECIDES: tuple[Line, ...] = (
     _lsm("lsm_path_mkdir", Class.FILE, "create"),
     _lsm("lsm_path_symlink", Class.FILE, "create"),
     _lsm("lsm_bprm_check_security", Class.EXEC, "exec"),
-    _lsm("lsm_socket_connect", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX})),
-    _lsm("lsm_socket_sendmsg", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX})),
+    _lsm("lsm_socket_connect", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX, Part.NETLINK})),
+    _lsm("lsm_socket_sendmsg", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX, Part.NETLINK})),
     _cgroup("cgroup_connect4"),
     _cgroup("cgroup_connect6"),
     _cgroup("cgroup_sendmsg4"),

@@ -76,7 +76,10 @@ def asked(words: list[str]) -> Asked:
     fitting = [class_ for class_ in Class if set(operations) <= set(OPERATIONS[class_]) and wanted in ("", class_)]
     readings = [(class_, read) for class_ in fitting if (read := _read(class_, words[1:])) is not None]
     if not readings:
-        raise AskingError(f"`{' '.join(words[1:])}` is nothing to `{words[0]}`", _hint(fitting[0]))
+        found = (
+            f"`{' '.join(words[1:])}` is nothing to `{words[0]}`" if words[1:] else f"nothing to `{words[0]}` is given"
+        )
+        raise AskingError(found, _hint(fitting[0]))
     if len(readings) > 1:
         names = " or ".join(f"`{class_}.{names}`" for class_, _ in readings)
         raise AskingError(f"`{words[0]}` could be of class {', '.join(one for one, _ in readings)}", f"write {names}")

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from policy.compiler.limits import CompileError
 from policy.compiler.patterns import SLASH, Patterns
 from policy.model import glob
 
@@ -78,11 +79,17 @@ class Names:
         lists: Different lists of patterns; a list matches if one of its patterns does.
         known: Names to show rather than shorter ones.
         abstract: Also names that begin with `@`: those of abstract sockets.
+
+    Raises:
+        Undecided: The patterns are too many for the compiler, too.
     """
 
     def __init__(self, lists: Sequence[tuple[str, ...]], known: str = KNOWN, *, abstract: bool = False) -> None:
         self.index = {patterns: at for at, patterns in enumerate(lists)}
-        self._patterns = Patterns([[one for text in texts for one in _parsed(text)] for texts in lists])
+        try:
+            self._patterns = Patterns([[one for text in texts for one in _parsed(text)] for texts in lists])
+        except CompileError as problem:
+            raise Undecided(problem.message) from problem
         self._known = [name.encode() for name in known.split()]
         self._abstract = abstract
         self._sets: list[frozenset[int]] = []

@@ -54,6 +54,10 @@ from policy.model.types import (
 
 _MAPPED = 0xFFFF << 32
 _INET, _INET6 = FAMILIES["inet"], FAMILIES["inet6"]
+#: Those whose peers never have an address of IPv4 or IPv6; SMC, RDS and others do.
+_WITHOUT_ADDRESS = frozenset(
+    {FAMILIES["netlink"], FAMILIES["packet"], *(FAMILIES[name] for name in ("vsock", "alg", "mctp"))}
+)
 _PORTS = (443, 80, 22, 53, 5432, 8080, 0)
 _V4 = tuple(int(ipaddress.ip_address(text)) for text in ("192.0.2.1", "10.1.2.3", "127.0.0.1", "169.254.169.254"))
 _V6 = tuple(int(ipaddress.ip_address(text)) for text in ("2001:db8::1", "fd00::1", "::1"))
@@ -171,9 +175,10 @@ def _network(selectors: Sequence[Any]) -> tuple[Shape, ...]:
     v4 = numbered("address", _networks(4), 1 << 32, _V4, _host)
     v6 = numbered("address", _networks(6), 1 << 128, _V6, _host)
     unix = named("name", _unix, SOCKETS, nameless=True, abstract=True)
+    addressed = [family for family in others if family not in _WITHOUT_ADDRESS]
     return (
-        Shape("IPv4", meeting, (v4, port, protocol, _family((_INET, _INET6))), _peer(_MAPPED), _no_unix),
-        Shape("IPv6", meeting, (v6, port, protocol, _family((_INET6,))), _peer(0), _no_unix),
+        Shape("IPv4", meeting, (v4, port, protocol, _family((_INET, _INET6, *addressed))), _peer(_MAPPED), _no_unix),
+        Shape("IPv6", meeting, (v6, port, protocol, _family((_INET6, *addressed))), _peer(0), _no_unix),
         Shape(
             "unix", meeting, (unix, numbered("protocol", _protocols, 1 << 8), _family((UNIX,))), _unix_peer, _no_address
         ),

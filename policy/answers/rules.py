@@ -56,7 +56,10 @@ def of_policy(policy: Policy, now: int) -> Iterator[Finding]:
             message = f"not decided for class `{class_}`: {problem}"
             yield about(UNDECIDED, Severity.NOTE, policy, None, message)
     for rule in policy.rules:
-        yield from _everything(policy, rule)
+        try:
+            yield from _everything(policy, rule)
+        except Undecided as problem:
+            yield about(UNDECIDED, Severity.NOTE, policy, rule, f"not decided what it matches: {problem}")
 
 
 def _of_class(policy: Policy, class_: Class, everything: Space) -> Iterator[Finding]:

@@ -48,7 +48,9 @@ def _result(finding: Finding) -> dict[str, Any]:
 
 
 def _location(position: Position) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(position.file or "policy")}}
+    place: dict[str, Any] = {
+        "artifactLocation": {"uri": quote((position.file or "policy").encode("utf-8", "surrogateescape"))}
+    }
     if position.line:
         place["region"] = {"startLine": position.line, "startColumn": max(position.column, 1)}
     return {"physicalLocation": place}

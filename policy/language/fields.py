@@ -193,6 +193,9 @@ def _unit(name: str) -> str:
         raise refusal("unit", f"{quote(name)} is not a unit that has a cgroup", f"its name ends with one of {kinds}")
     if len(name) > 255 or not re.fullmatch(r"[A-Za-z0-9:_.\\@-]+", name):
         raise refusal("unit", f"{quote(name)} is not the name of a unit", "unit names have no globs")
+    if stem.endswith("@"):
+        hint = f"name an instance, such as `{stem}1.{kind}`"
+        raise refusal("unit", f"{quote(name)} is a template of units, which has no cgroup", hint)
     return name
 
 

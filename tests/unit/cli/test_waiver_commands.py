@@ -112,3 +112,13 @@ def test_a_waiver_alone_is_valid(agentctl: Agentctl, tmp_path: Path) -> None:
     assert ran.code == 0
     assert ran.out.splitlines()[1].split()[:3] == ["backup", "web", "some-rule"]
     assert agentctl("run", "-p", file, "--", "true").code == 3
+
+
+def test_a_waiver_beside_policies_names_one_of_them(agentctl: Agentctl, policy_file: Path) -> None:
+    """Checked together, a misspelt policy is found before any node sees it."""
+    file = policy_file.with_name("waiver.yaml")
+    file.write_text(WAIVER.replace("policy: web", "policy: wbe"))
+    ran = agentctl("policy", "validate", policy_file, file)
+
+    assert ran.code == 3
+    assert "there is no policy `wbe`" in ran.err

@@ -277,3 +277,29 @@ def test_findings_about_the_library_are_as_reviewed(file: Path) -> None:
         golden.write_text(text)
 
     assert golden.read_text() == text
+
+
+def test_patterns_past_the_compilers_limit_are_a_finding_not_a_crash() -> None:
+    """A rule whose paths the compiler would refuse is not decided, and the others are."""
+    huge = "".join(f"{{{','.join('abcdefgh')}}}" for _ in range(3)) + "z" * 3900
+    rules = f'    - {{id: huge, file: {{paths: ["/x/{huge}"], operations: [read]}}, action: deny}}'
+
+    assert {finding.code.id for finding in found(written(rules))} == {"RF190"}
+
+
+def test_a_file_name_that_is_not_utf_8_becomes_a_uri() -> None:
+    """Names of files are bytes: SARIF's places are URIs, percent-encoded."""
+    rules = '    - {id: one, file: {paths: ["/a"], operations: [read]}, action: deny}\n'
+    rules += '    - {id: two, file: {paths: ["/a"], operations: [read]}, action: deny}'
+    result = load(written(rules), b"g\xff.yaml".decode("utf-8", "surrogateescape"))
+    log = sarif(lint(result.policies, result.waivers, now=NOW), "1")
+
+    places = [one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for one in log["runs"][0]["results"]]
+    assert set(places) == {"g%FF.yaml"}
+
+
+def test_sockets_that_fall_back_to_addresses_have_them() -> None:
+    """SMC sockets connect to IPv4 and IPv6: a rule for them decides something."""
+    rules = '    - {id: smc, network: {operations: [connect], families: [smc], to: ["10.0.0.0/8"]}, action: deny}'
+
+    assert found(written(rules)) == []

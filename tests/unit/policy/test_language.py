@@ -70,6 +70,7 @@ def test_diagnostic_has_the_form_of_the_contract() -> None:
         ),
         ("{host: true}", "{cgroup: }", 5, "`cgroup` must be text, found nothing", ""),
         ("{host: true}", "{unit: nginx}", 5, "not a unit that has a cgroup", "`.service`"),
+        ("{host: true}", "{unit: a@.service}", 5, "a template of units", "`a@1.service`"),
         ("{name: web}", "{name: Web_1}", 3, "`Web_1` is not a name", "did you mean `web-1`?"),
         ("{name: web}", "{name: 5}", 3, "`name` must be text, found a number", 'write it in quotes: "5"'),
         ("kind: Policy", "kind: Polcy", 2, "unknown kind `Polcy`", "did you mean `Policy`?"),

@@ -260,7 +260,7 @@ SLOT = _struct(
 
 ENTRY = _struct([("next", "u4"), ("check", "u4")])
 
-CLASS = _struct([("cells", "u4"), ("labels", "u4"), ("table", "u4"), ("sizes", "u4", 3)])
+CLASS = _struct([("cells", "u4"), ("labels", "u4"), ("table", "u4"), ("sizes", "u4", 3), ("asked", "u4")])
 
 PROFILE = _struct(
     [

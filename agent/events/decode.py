@@ -168,9 +168,9 @@ def _objects(
 
 
 def _network(events: NDArray[np.void], objects: list[bytes]) -> None:
-    """Put the text of its peer in the place of each network event; equal peers are spelled once."""
+    """Put the text of its address in the place of each network event without a name; equal ones are spelled once."""
     texts: dict[tuple[int, int, bytes], bytes] = {}
-    where = np.flatnonzero(events["class_id"] == CLASS_NETWORK)
+    where = np.flatnonzero((events["class_id"] == CLASS_NETWORK) & (events["path_length"] == 0))
     picked = events[where]
     addresses = picked["address"].tobytes()
     peers = zip(picked["family"].tolist(), picked["port"].tolist(), range(0, len(addresses), 16), strict=True)

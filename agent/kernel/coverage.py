@@ -71,14 +71,16 @@ _LSM_LACKS = frozenset({Part.PARENT, Part.ANCESTOR})
 _BLIND = frozenset({Part.EXE, Part.PARENT, Part.ANCESTOR, Part.ERRNO, Part.KILL})
 #: They see TCP and UDP over IPv4 and IPv6, and no other socket.
 _TCP_UDP = frozenset({Part.UNIX, Part.FAMILIES, Part.PROTOCOLS})
+#: Netlink sockets are decided when they are made, and at no other time.
+_NO_NETLINK = frozenset({Part.NETLINK})
 
 
 def _lsm(program: str, class_: Class, *operations: str, lacks: frozenset[Part] = frozenset()) -> Line:
     return Line(program, _LSM, class_, operations, _LSM_LACKS | lacks)
 
 
-def _cgroup(program: str) -> Line:
-    return Line(program, _CGROUP, Class.NETWORK, ("connect",), _BLIND | _TCP_UDP)
+def _cgroup(program: str, operation: str) -> Line:
+    return Line(program, _CGROUP, Class.NETWORK, (operation,), _BLIND | _TCP_UDP)
 
 
 DECIDES: tuple[Line, ...] = (
@@ -88,12 +90,23 @@ DECIDES: tuple[Line, ...] = (
     _lsm("lsm_path_mkdir", Class.FILE, "create"),
     _lsm("lsm_path_symlink", Class.FILE, "create"),
     _lsm("lsm_bprm_check_security", Class.EXEC, "exec"),
-    _lsm("lsm_socket_connect", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX, Part.NETLINK})),
-    _lsm("lsm_socket_sendmsg", Class.NETWORK, "connect", lacks=frozenset({Part.UNIX, Part.NETLINK})),
-    _cgroup("cgroup_connect4"),
-    _cgroup("cgroup_connect6"),
-    _cgroup("cgroup_sendmsg4"),
-    _cgroup("cgroup_sendmsg6"),
+    _lsm("lsm_socket_create", Class.NETWORK, "create"),
+    _lsm("lsm_socket_bind", Class.NETWORK, "bind", lacks=_NO_NETLINK),
+    _lsm("lsm_socket_listen", Class.NETWORK, "listen", lacks=_NO_NETLINK),
+    _lsm("lsm_socket_connect", Class.NETWORK, "connect", lacks=_NO_NETLINK),
+    _lsm("lsm_socket_sendmsg", Class.NETWORK, "connect", "send", lacks=_NO_NETLINK),
+    _lsm("lsm_unix_stream_connect", Class.NETWORK, "connect"),
+    _lsm("lsm_unix_may_send", Class.NETWORK, "connect", "send"),
+    _lsm("lsm_unix_sendmsg", Class.NETWORK, "send"),
+    _lsm("lsm_unix_bind", Class.NETWORK, "bind"),
+    _lsm("lsm_unix_mknod", Class.NETWORK, "bind"),
+    _lsm("lsm_unix_listen", Class.NETWORK, "listen"),
+    _cgroup("cgroup_connect4", "connect"),
+    _cgroup("cgroup_connect6", "connect"),
+    _cgroup("cgroup_sendmsg4", "connect"),
+    _cgroup("cgroup_sendmsg6", "connect"),
+    _cgroup("cgroup_bind4", "bind"),
+    _cgroup("cgroup_bind6", "bind"),
     Line("tp_sys_enter", _LSM, Class.SYSCALL, ("call",), _LSM_LACKS, Reach.OBSERVED),
     Line("tp_sys_enter", _CGROUP, Class.SYSCALL, ("call",), _BLIND - {Part.KILL}, Reach.OBSERVED),
 )

@@ -15,7 +15,7 @@ from agent.kernel.syscall import (
 )
 
 #: Attach types of `enum bpf_attach_type` for hooks of cgroups.
-CGROUP_HOOKS = {"connect4": 10, "connect6": 11, "sendmsg4": 14, "sendmsg6": 15}
+CGROUP_HOOKS = {"bind4": 8, "bind6": 9, "connect4": 10, "connect6": 11, "sendmsg4": 14, "sendmsg6": 15}
 
 
 class UnknownConstantError(Exception):

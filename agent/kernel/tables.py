@@ -91,7 +91,7 @@ def _profiles(profiles: tuple[ProfileTable, ...], words: NDArray[np.uint32]) -> 
             row[name] = getattr(profile, name)
         row["unix_base"] = profile.unix_base if _names_sockets(profile, words) else 0
         for number, one in enumerate(profile.classes):
-            row["classes"][number] = (one.cells, one.labels, one.table, one.sizes)
+            row["classes"][number] = (one.cells, one.labels, one.table, one.sizes, one.asked)
         row["byte_classes"] = np.frombuffer(profile.byte_classes, "u1")
     keys = np.arange(len(profiles), dtype="<u4").tobytes()
     return Table(max(1, len(profiles)), len(profiles), keys, rows.tobytes())

@@ -212,6 +212,7 @@ struct rf_class {
         __u32 labels;   /* count, 0 and 1 included; 0: the class decides nothing here */
         __u32 table;    /* 0: label = k0; else words[table + ((k0 * sizes[0] + k1) * sizes[1] + k2) * sizes[2] + k3] */
         __u32 sizes[3]; /* classes of the second, third and fourth part; 1 where there is none */
+        __u32 asked;    /* bits of operations that something does not simply allow; what is left is allowed and counted nowhere */
 };
 
 /* profiles: array, indexed by the profile number that `scopes` gives. Offsets are indices into `words`.
@@ -381,8 +382,8 @@ enum rf_total {
 
 _Static_assert(sizeof(struct rf_slot) == 40, "rf_slot");
 _Static_assert(sizeof(struct rf_entry) == 8, "rf_entry");
-_Static_assert(sizeof(struct rf_class) == 24, "rf_class");
-_Static_assert(sizeof(struct rf_profile) == 712, "rf_profile");
+_Static_assert(sizeof(struct rf_class) == 28, "rf_class");
+_Static_assert(sizeof(struct rf_profile) == 776, "rf_profile");
 _Static_assert(sizeof(struct rf_address_key) == 24, "rf_address_key");
 _Static_assert(sizeof(struct rf_number_key) == 12, "rf_number_key");
 _Static_assert(sizeof(struct rf_scope) == 16, "rf_scope");

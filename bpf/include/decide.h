@@ -379,4 +379,10 @@ RF_INLINE int request_concerns(struct request *req, __u32 class_id)
         return !req->profile || req->profile->classes[class_id].labels;
 }
 
+/* Whether it does anything but allow one of these operations of the class, to anybody, of any object. */
+RF_INLINE int request_asks(struct request *req, __u32 class_id, __u32 operations)
+{
+        return !req->profile || (req->profile->classes[class_id].asked & operations);
+}
+
 #endif

@@ -22,6 +22,7 @@
 #define FMODE_NOACCOUNT (1U << 29)
 #define O_TRUNC 01000U
 #define S_IFMT 0170000U
+#define S_IFSOCK 0140000U
 #define FLAG_EXEC 0x20U /* __FMODE_EXEC in f_flags */
 #define CLONE_INTO_CGROUP 0x200000000ULL
 #define MSG_FASTOPEN 0x20000000U
@@ -33,6 +34,8 @@
 #define AF_NETLINK 16
 #define AF_PACKET 17
 #define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define SOCK_SEQPACKET 5
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define IPPROTO_SCTP 132

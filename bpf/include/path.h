@@ -42,14 +42,14 @@ RF_INLINE void request_take_back(struct request *req, struct question *q)
         req->profile = table_of(RF_MAP_profiles, req->slot, req->profile_number);
 }
 
-/* The label of the name in scratch, for the class. */
-RF_INLINE void label_of_name(struct request *req, __u32 class_id)
+/* What the label of the name in scratch means to who asks (enum rf_column). */
+RF_INLINE void label_of_name(struct request *req, __u64 column)
 {
         struct rf_carried *carried = &req->scratch->carried;
         const struct rf_entry *automaton = table_of(RF_MAP_automatons, carried->slot, 0);
         const __u32 *words = table_of(RF_MAP_words, carried->slot, 0);
         struct rf_profile *profile = table_of(RF_MAP_profiles, carried->slot, carried->profile_number);
-        __u64 label, column = class_id == RF_CLASS_EXEC ? RF_COLUMN_EXEC : RF_COLUMN_FILE;
+        __u64 label;
 
         carried->reason = RF_REASON_TABLE_MISSING;
         if (!automaton || !words || !profile)
@@ -62,6 +62,23 @@ RF_INLINE void label_of_name(struct request *req, __u32 class_id)
         carried->reason = RF_REASON_DECIDED;
 }
 
+/* What was found of a name: a label from here on, and the request whole again. */
+RF_INLINE void question_label(struct request *req, struct question *q, __u64 column)
+{
+        __u64 named;
+
+        _Static_assert(NAME_FOUND == 0, "bits");
+        RF_FORGET();
+        if (req->scratch->carried.kind == NAME_FOUND)
+                label_of_name(req, column);
+        else if (req->scratch->carried.kind != NAME_UNDECIDED)
+                req->scratch->carried.label = RF_LABEL_NAMELESS;
+        request_take_back(req, q);
+        named = req->scratch->carried.kind - 1; /* bits, not branches */
+        RF_OPAQUE(named);
+        q->named = named >> 63;
+}
+
 /* Fill in the label of an object named by dentry and mount (addresses), of `type`. Returns what kind of name it has. */
 RF_INLINE __u32 question_path(struct request *req, struct question *q, __u64 dentry, __u64 mount, int fresh)
 {
@@ -71,13 +88,7 @@ RF_INLINE __u32 question_path(struct request *req, struct question *q, __u64 den
         }
         request_carry(req, q);
         name_read(req->scratch, (__u64)req->task, dentry, mount, fresh);
-        RF_FORGET();
-        if (req->scratch->carried.kind == NAME_FOUND)
-                label_of_name(req, q->class_id);
-        else if (req->scratch->carried.kind != NAME_UNDECIDED)
-                req->scratch->carried.label = RF_LABEL_NAMELESS;
-        request_take_back(req, q);
-        q->named = req->scratch->carried.kind == NAME_FOUND;
+        question_label(req, q, q->class_id == RF_CLASS_EXEC ? RF_COLUMN_EXEC : RF_COLUMN_FILE);
         return req->scratch->carried.kind;
 }
 

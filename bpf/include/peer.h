@@ -6,7 +6,7 @@
 #include "decide.h"
 #include "request.h"
 
-/* Whom a socket would talk to; IPv4 as ::ffff:a.b.c.d. */
+/* Whom a socket would talk to, or its own side; IPv4 as ::ffff:a.b.c.d. */
 struct peer {
         __u8 address[16];
         __u16 port;   /* host order */
@@ -45,8 +45,6 @@ RF_INLINE __u32 address_class(struct request *req, struct peer *peer)
         void *inner = inner_of(RF_MAP_addresses, req->slot);
         __u32 *found;
 
-        if (peer->socket_family == AF_UNIX)
-                return req->profile->unix_base ? req->profile->unix_base : PART_NONE; /* the name is not read */
         if (!peer->addressed)
                 return req->profile->address_default;
         __builtin_memcpy(key.address, peer->address, sizeof(key.address));
@@ -76,6 +74,7 @@ RF_INLINE void question_peer(struct request *req, struct question *q, struct pee
 {
         const __u32 *words = table_of(RF_MAP_words, req->slot, 0);
         struct rf_profile *profile = req->profile;
+        __u64 halves[2];
         __u32 address;
 
         if (!words || !profile)
@@ -85,34 +84,27 @@ RF_INLINE void question_peer(struct request *req, struct question *q, struct pee
                 req->reason = RF_REASON_TABLE_MISSING;
                 address = 0;
         }
-        q->parts[0] = address;
-        q->parts[1] = port_class(profile, words, peer->port);
-        if (peer->socket_family == AF_UNIX)
-                q->parts[1] = profile->ports ? PART_NONE : 0;
-        q->parts[2] = byte_class(words, profile->protocols, peer->protocol);
-        q->parts[3] = byte_class(words, profile->families, peer->socket_family);
+        q->parts[0] = blurred(words, address);
+        q->parts[1] = blurred(words, port_class(profile, words, peer->port));
+        q->parts[2] = blurred(words, byte_class(words, profile->protocols, peer->protocol));
+        q->parts[3] = blurred(words, byte_class(words, profile->families, peer->socket_family));
+        q->operations = blurred(words, q->operations);
+        q->port = blurred(words, peer->port);
+        q->family = blurred(words, peer->family);
+        q->protocol = blurred(words, peer->protocol);
+        __builtin_memcpy(halves, peer->address, sizeof(halves));
+        halves[0] = blurred(words, halves[0]);
+        halves[1] = blurred(words, halves[1]);
+        __builtin_memcpy(q->address, halves, sizeof(halves));
 }
 
-/* Decide about connecting to a peer. Returns the errno of a refusal, or 0. */
-RF_INLINE __u32 peer_decide(struct request *req, struct peer *peer, __u32 refusal)
+/* Decide about operations on a peer or an own address. Returns the errno of a refusal, or 0. */
+RF_INLINE __u32 peer_decide(struct request *req, struct peer *peer, __u32 operations, __u32 refusal)
 {
-        struct question q = {.class_id = RF_CLASS_NETWORK, .operations = RF_NETWORK_CONNECT, .refusal = refusal};
+        struct question q = {.class_id = RF_CLASS_NETWORK, .operations = operations, .refusal = refusal};
 
         question_peer(req, &q, peer);
-        q.port = peer->port;
-        q.family = peer->family;
-        q.protocol = peer->protocol;
-        __builtin_memcpy(q.address, peer->address, sizeof(q.address));
         return request_decide(req, &q);
-}
-
-/* Whether the profile asks about unix sockets: by their names, or as a family. To others they are not network peers. */
-RF_INLINE int unix_concerns(struct request *req)
-{
-        const __u32 *words = table_of(RF_MAP_words, req->slot, 0);
-        struct rf_profile *profile = req->profile;
-
-        return !profile || !words || profile->unix_base || byte_class(words, profile->families, AF_UNIX) > PART_NONE;
 }
 
 #endif

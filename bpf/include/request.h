@@ -47,6 +47,17 @@ RF_INLINE void *table_of(void *outer, __u32 slot, __u32 number)
         return inner ? RF_AT(inner, number) : 0;
 }
 
+/* The same number, of which the verifier knows nothing any more: what is a constant on one way and another one on the next makes
+ * it follow everything after once for each. words[0] is 0. */
+RF_INLINE __u64 blurred(const __u32 *words, __u64 value)
+{
+        __u64 zero = words[0];
+
+        value ^= zero | zero << 32;
+        RF_OPAQUE(value);
+        return value;
+}
+
 /* Which generation is live? 0: none, or the gate is open. */
 RF_INLINE int request_generation(struct request *req)
 {

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from agent.kernel.coverage import QUESTIONS, Part, Question, Reach, coverage
+from agent.loader.manifest import read_manifest
 from policy.answers import catalogue
 from policy.language import json_schema
 from policy.language.manual import MANUAL
@@ -17,6 +18,8 @@ from policy.language.manual.pages import pages
 from policy.model.types import Class
 
 HERE = Path(__file__).parent / "policy"
+_MANIFEST = read_manifest((Path(__file__).parents[2] / "bpf" / "manifest.toml").read_text())
+_HOOKS = {program.name: program.hook for program in _MANIFEST.programs}
 _LSM, _CGROUP = coverage("lsm"), coverage("cgroup")
 
 PREFACE = """
@@ -62,7 +65,7 @@ def _state(question: Question) -> str:
 def _unhooked(question: Question) -> str:
     """Hooks of an operation that no program is attached to."""
     class_, name = question
-    hooked = {program.partition("_")[2] for program in (*_LSM[question].programs, *_CGROUP[question].programs)}
+    hooked = {_HOOKS[program] for program in (*_LSM[question].programs, *_CGROUP[question].programs)}
     missing = [hook for hook in MANUAL[class_].operations[name].hooks if hook not in hooked]
     return f". Not yet at {_programs(missing)}" if missing else ""
 

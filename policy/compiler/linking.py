@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from policy.compiler.comb import OWNED, REACH, full
 from policy.compiler.limits import AUTOMATON_ENTRIES, WORDS
-from policy.compiler.ruleset import ClassTable, ProfileTable, RuleReference, Ruleset
+from policy.compiler.ruleset import ProfileTable, RuleReference, Ruleset
 from policy.compiler.units import Unit
 from policy.compiler.words import Kind
 from policy.compiler.words import full as words_full
@@ -151,5 +151,5 @@ def _moved(table: ProfileTable, base: int, moved: _Moved) -> ProfileTable:
     classes = zip(table.classes, found[len(OFFSETS) :: 2], found[len(OFFSETS) + 1 :: 2], strict=True)
     members: dict[str, Any] = dict(zip(OFFSETS, found, strict=False))
     members |= {name: getattr(table, name) and getattr(table, name) + base for name in STATES}
-    members["classes"] = tuple(ClassTable(cells, one.labels, at, one.sizes) for one, cells, at in classes)
+    members["classes"] = tuple(replace(one, cells=cells, table=at) for one, cells, at in classes)
     return replace(table, **members)

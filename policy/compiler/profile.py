@@ -75,7 +75,7 @@ def _table(
     """All members of the profile; it is as long as the struct has members."""
     classes = [ClassTable()] * CLASSES
     for class_, one in objects.items():
-        classes[class_.number] = one.table(words)
+        classes[class_.number] = replace(one.table(words), asked=_asked(policies, class_))
     return ProfileTable(
         start=placed.start,
         floating=placed.floating,
@@ -99,6 +99,20 @@ def _table(
         byte_classes=placed.byte_classes,
         policies=tuple(policy.name for policy in policies),
     )
+
+
+def _asked(policies: Sequence[Policy], class_: Class) -> int:
+    """Bits of the operations that some rule or default does anything about but allow."""
+    asked = {name for policy in policies for name in OPERATIONS[class_] if _default(policy, class_, name)}
+    for policy in policies:
+        for rule in policy.rules:
+            if rule.class_ is class_ and rule.action is not Action.ALLOW:
+                asked.update(rule.selector.operations)
+    return sum(1 << bit for bit, name in enumerate(OPERATIONS[class_]) if name in asked)
+
+
+def _default(policy: Policy, class_: Class, operation: str) -> bool:
+    return (class_, operation) not in WITHOUT_DEFAULT and policy.default(class_) is not Action.ALLOW
 
 
 def _rules(policies: Sequence[Policy], class_: Class, architecture: str) -> RulesOfClass:

@@ -42,12 +42,14 @@ class ClassTable:
         table: Offset of the label of each combination of the classes of an object's parts; 0: the first part's class
             is the label.
         sizes: Classes of the second, third and fourth part; 1 where there is none.
+        asked: Bits of the operations that some rule or default does not simply allow; the kernel asks about no other.
     """
 
     cells: int = 0
     labels: int = 0
     table: int = 0
     sizes: tuple[int, int, int] = (1, 1, 1)
+    asked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,12 +100,14 @@ class Actor:
     A process in a cgroup that tries things. It enters before it is executed: a task is armed at its first exec there.
     """
 
+    PROGRAM = ACTOR
+
     def __init__(self, cgroup: Path | None, *, executes: bool = True) -> None:
         """
         Args:
             executes: Enter the cgroup and execute a program there, as runtimes start a workload; else be moved into it.
         """
-        program = [sys.executable, "-c", ACTOR]
+        program = [sys.executable, "-c", self.PROGRAM]
         if cgroup is not None and executes:
             program = ["/bin/sh", "-c", 'echo 0 >"$0/cgroup.procs" && exec "$@"', str(cgroup), *program]
         self._process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

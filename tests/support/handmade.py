@@ -30,7 +30,11 @@ def network_ruleset(effect: Effect = Effect.DENY, rules: int = 1) -> Ruleset:
     words[row : row + len(OPERATIONS[Class.NETWORK])] = decision
     words[cells : cells + 2 * 2 * 3] = row
     words[peers + 1 : peers + 4] = 2
-    profile = profile_table({_NETWORK: ClassTable(cells, 3, peers)}, address_default=1, unix_base=2)
+    profile = profile_table(
+        {_NETWORK: ClassTable(cells, 3, peers, asked=(1 << len(OPERATIONS[Class.NETWORK])) - 1)},
+        address_default=1,
+        unix_base=2,
+    )
     addresses = ((0, 0, bytes(16), 1), (0, 96, bytes(10) + b"\xff\xff" + bytes(4), 1))
     deny = (Class.NETWORK, Action.DENY, Mode.ENFORCING, "low", "")
     names = tuple(RuleReference("hand", f"r{n}", *deny) for n in range(rules))

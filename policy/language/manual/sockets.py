@@ -9,13 +9,16 @@ NETWORK = Chapter(
         "`to` and `ports` are the peer's for `connect` and `send`, and the own ones for `bind` and `listen`; for "
         "`accept`, `to` is the peer's address and `ports` the own port. IPv4-mapped IPv6 addresses are IPv4.",
         "`families` is the socket's address family. `unix` are names of unix sockets: a path, or `@` and an abstract "
-        "name. What names an address, a port or a protocol matches no unix socket, and `unix` matches no other.",
+        "name. What names an address, a port or a protocol matches no unix socket, and `unix` matches no other. Unix "
+        "sockets are decided only where a policy of the scope has a rule with `unix`, or with the family; else no rule "
+        "and no default is about them. A path is the socket's real name now, whatever the name that led to it.",
         "Addresses are what the socket was given: names are not resolved, and `0.0.0.0` and `::` as a peer are this "
         "machine.",
     ),
     operations={
         "connect": Operation(
-            meaning="Connecting a socket; also a message that names its peer (a datagram, TCP Fast Open).",
+            meaning="Connecting a socket; also a message that names its peer (a datagram, TCP Fast Open), which is "
+            "`send` at the same time.",
             hooks=(
                 "socket_connect",
                 "socket_sendmsg",
@@ -30,6 +33,7 @@ NETWORK = Chapter(
                 "Sockets that were connected before the policy, or came from outside; accepted connections.",
                 "Further subflows of MPTCP, `sctp_connectx`, and source routes: rules see the last stop.",
                 "What raw and packet sockets send in frames of their own making.",
+                "A unix socket that was bound in another mount namespace has no name here: undecided.",
             ),
             rule="network: {operations: [connect], to: [169.254.169.254], ports: [80], protocols: [tcp]}\n"
             "action: deny\nerrno: ECONNREFUSED",
@@ -41,8 +45,11 @@ NETWORK = Chapter(
         ),
         "bind": Operation(
             meaning="Giving a socket an address of its own.",
-            hooks=("socket_bind",),
-            unseen=("Ports that the kernel chooses for a socket that connects or listens without having been bound.",),
+            hooks=("socket_bind", "path_mknod", "bind4", "bind6"),
+            unseen=(
+                "Ports and names that the kernel chooses for a socket that has not been bound to one; `sctp_bindx`.",
+                "A path is decided where its file is made, so making a socket's file with `mknod` is a `bind` as well.",
+            ),
             rule="network: {operations: [bind], ports: [1-1023]}\naction: deny",
             cases=(
                 Case("address: 0.0.0.0, port: 80, protocol: tcp", "deny"),
@@ -77,8 +84,10 @@ NETWORK = Chapter(
         ),
         "send": Operation(
             meaning="Sending a message, by `send`, `write` or io_uring, to the peer that it names or is connected to.",
-            hooks=("socket_sendmsg",),
+            hooks=("socket_sendmsg", "unix_may_send"),
             unseen=(
+                "Which of the two it is when a unix datagram socket connects: decided as `connect` and `send`.",
+                "Messages of SCTP that name an association instead of an address.",
                 "Bytes moved by `sendfile` and `splice` before Linux 6.5.",
                 "What the kernel sends by itself: acknowledgements, errors, what was queued before.",
             ),

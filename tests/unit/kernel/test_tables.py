@@ -22,7 +22,7 @@ def test_every_member_of_a_profile_arrives() -> None:
     assert bytes(row["byte_classes"]) == given.pop("byte_classes")
     for one, table in zip(row["classes"], given.pop("classes"), strict=True):
         assert [np.array(one[name]).tolist() for name in abi.CLASS.names or ()] == [
-            *(table.cells, table.labels, table.table, list(table.sizes))
+            *(table.cells, table.labels, table.table, list(table.sizes), table.asked)
         ]
     assert {name: int(row[name]) for name in given} == given | {"unix_base": 0}  # no rule asks for names of sockets
 

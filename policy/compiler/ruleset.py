@@ -171,7 +171,7 @@ class Ruleset:
 
 
 #: Version of what `Ruleset.to_bytes` writes.
-FORMAT = 2
+FORMAT = 3
 _DIGEST = 32
 
 

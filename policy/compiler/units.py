@@ -20,7 +20,7 @@ from policy.compiler.ruleset import ProfileTable, packed_table, unpacked_table
 from policy.model.types import Policy
 
 #: Changed with whatever makes the same policies other units.
-FORMAT = 1
+FORMAT = 2
 _DIGEST = 32
 
 

@@ -56,6 +56,19 @@ def test_refused_exactly_while_a_ruleset_is_live(enforcer: Enforcer, cgroup: Pat
     assert enforcer.totals()["violations"] == 23
 
 
+def test_binding_is_refused(enforcer: Enforcer, cgroup: Path, worker: Start) -> None:
+    """Own addresses of both families, in the cgroup alone; allowed again by the next generation."""
+    inside, outside, scopes = worker(cgroup), worker(), {number(cgroup): 0}
+    addresses = ("127.0.0.1", "::1")
+    assert [inside.bind(address) for address in addresses] == [0, 0]
+    enforcer.install(DENY, scopes, 1)
+
+    assert [inside.bind(address) for address in addresses] == [errno.EPERM, errno.EPERM]
+    assert [outside.bind(address) for address in addresses] == [0, 0]
+    enforcer.install(ALLOW, scopes, 2)
+    assert [inside.bind(address) for address in addresses] == [0, 0]
+
+
 def test_a_cgroup_made_later_below_is_in_scope(enforcer: Enforcer, cgroup: Path, worker: Start) -> None:
     """What a workload makes below its cgroup inherits at once."""
     enforcer.install(DENY, {number(cgroup): 0}, 1)

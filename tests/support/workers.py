@@ -7,10 +7,15 @@ from pathlib import Path
 
 _TRY = """
 import socket, sys
-for _ in sys.stdin:
+for line in sys.stdin:
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.connect(("127.0.0.1", 9))
+        bind, _, address = line.strip().partition(" ")
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as s:
+            if bind:
+                s.bind((address, 0))
+            else:
+                s.connect(("127.0.0.1", 9))
         print(0, flush=True)
     except OSError as error:
         print(error.errno, flush=True)
@@ -34,8 +39,15 @@ class Worker:
 
     def connect(self) -> int:
         """Connect a datagram socket; errno, 0 if it was allowed."""
+        return self._try("")
+
+    def bind(self, address: str) -> int:
+        """Bind a datagram socket; errno, 0 if it was allowed."""
+        return self._try(f"bind {address}")
+
+    def _try(self, what: str) -> int:
         assert self.process.stdin and self.process.stdout
-        print(file=self.process.stdin, flush=True)
+        print(what, file=self.process.stdin, flush=True)
         return int(self.process.stdout.readline())
 
     def enter(self, cgroup: Path) -> None:

@@ -192,3 +192,16 @@ def test_too_many_combinations_name_the_class_and_the_parts() -> None:
     with pytest.raises(CompileError, match="class `mount`: 102 kinds of sources times 102 kinds of targets") as caught:
         compile_profiles([[policy(*rules)]])
     assert caught.value.found > caught.value.limit > 0
+
+
+def test_operations_that_everybody_is_allowed_are_not_asked() -> None:
+    """Programs ask about what some rule or default does more than allow; no default reaches `create`."""
+    allowed = rule(NetworkSelector(operations=("send",)), "allow", id="a")
+    refused = rule(NetworkSelector(operations=("bind",)), "deny", id="b")
+
+    def asked(**fields: object) -> set[str]:
+        mask = compile_profiles([[policy(allowed, refused, **fields)]]).profiles[0].classes[Class.NETWORK.number].asked
+        return {name for bit, name in enumerate(OPERATIONS[Class.NETWORK]) if mask >> bit & 1}
+
+    assert asked() == {"bind"}
+    assert asked(defaults=((Class.NETWORK, Action.DENY),)) == set(OPERATIONS[Class.NETWORK]) - {"create"}

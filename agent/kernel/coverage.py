@@ -84,11 +84,18 @@ def _cgroup(program: str, operation: str) -> Line:
 
 
 DECIDES: tuple[Line, ...] = (
-    _lsm("lsm_file_open", Class.FILE, "read", "write"),
-    _lsm("lsm_path_truncate", Class.FILE, "write"),
+    _lsm("lsm_file_open", Class.FILE, "read", "write", "truncate"),
+    _lsm("lsm_path_truncate", Class.FILE, "write", "truncate"),
+    _lsm("lsm_file_truncate", Class.FILE, "write", "truncate"),
+    _lsm("lsm_path_chmod", Class.FILE, "attr"),
+    _lsm("lsm_path_chown", Class.FILE, "attr"),
+    _lsm("lsm_mmap_file", Class.FILE, "mapExec"),
+    _lsm("lsm_file_mprotect", Class.FILE, "mapExec"),
     _lsm("lsm_path_mknod", Class.FILE, "create"),
     _lsm("lsm_path_mkdir", Class.FILE, "create"),
     _lsm("lsm_path_symlink", Class.FILE, "create"),
+    _lsm("lsm_path_unlink", Class.FILE, "delete"),
+    _lsm("lsm_path_rmdir", Class.FILE, "delete"),
     _lsm("lsm_bprm_check_security", Class.EXEC, "exec"),
     _lsm("lsm_socket_create", Class.NETWORK, "create"),
     _lsm("lsm_socket_bind", Class.NETWORK, "bind", lacks=_NO_NETLINK),

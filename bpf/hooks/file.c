@@ -1,13 +1,15 @@
-/* File hooks: decide by label.
+/* File hooks: decide by label. Those that make, move or remove names are in names.c.
  *   file_open      read, write; write and truncate (opening for execution is exec's affair)
  *   path_truncate  write and truncate
- *   path_mknod     create: files, devices, fifos, sockets with a name; also open(2) with O_CREAT, before the file is there
- *   path_mkdir     create
- *   path_symlink   create
+ *   file_truncate  write and truncate: by descriptor, and in open(2), where the kernel has this hook (6.1: path_truncate)
+ *   path_chmod     attr
+ *   path_chown     attr
+ *   mmap_file      mapExec: a file is mapped executable, but for what exec itself maps
+ *   file_mprotect  mapExec: a mapping of a file becomes executable
  * When a name cannot be read: undecided, the profile's fail mode. Files without any name (memfd, O_TMPFILE, unlinked) match no
  * pattern; files on mounts that only the kernel uses are not decided. */
 #include "abi.h"
-#include "path.h"
+#include "file.h"
 
 RF_INLINE __u32 operations_of(struct file *file)
 {
@@ -25,27 +27,6 @@ RF_INLINE int opened_beneath(struct file *file)
         if (file->f_mode & FMODE_BACKING)
                 return 1;
         return (file->f_mode & FMODE_NOACCOUNT) && file->f_inode != file->f_path.dentry->d_inode;
-}
-
-/* In the order of the mode's numbers: fifo 1, character device 2, directory 4, block device 6, regular 8, symlink 10, socket 12. */
-#define TYPE_AT(mode, type) ((__u64)(type) << (mode) * 4)
-#define TYPE_NIBBLES                                                                                                          \
-        (TYPE_AT(1, RF_TYPE_FIFO) | TYPE_AT(2, RF_TYPE_DEVICE) | TYPE_AT(4, RF_TYPE_DIRECTORY) | TYPE_AT(6, RF_TYPE_DEVICE) | \
-         TYPE_AT(8, RF_TYPE_REGULAR) | TYPE_AT(10, RF_TYPE_SYMLINK) | TYPE_AT(12, RF_TYPE_SOCKET))
-
-/* The type in an inode's mode, by a table of nibbles that the mode's top four bits index. */
-RF_INLINE __u32 type_of(__u32 mode)
-{
-        return TYPE_NIBBLES >> (mode >> 12 & 15) * 4 & 15;
-}
-
-RF_INLINE int file_decide(struct request *req, __u32 operations, __u64 dentry, __u64 mount, __u32 type, int fresh)
-{
-        struct question q = {.class_id = RF_CLASS_FILE, .operations = operations, .parts = {0, type}};
-
-        if (question_path(req, &q, dentry, mount, fresh) == NAME_INTERNAL)
-                return 0;
-        return request_enforce(req, &q);
 }
 
 RF_INLINE int on_file_open(struct file *file)
@@ -68,35 +49,78 @@ int lsm_file_open(unsigned long long *ctx)
         return on_file_open((struct file *)ctx[0]);
 }
 
-RF_INLINE int on_path(struct path *path, __u64 dentry, __u32 operations, __u32 type, int fresh)
-{
-        struct request req = {};
-        int verdict = 0;
-
-        if (request_begin(&req) && request_concerns(&req, RF_CLASS_FILE))
-                verdict = file_decide(&req, operations, dentry, (__u64)path->mnt, type, fresh);
-        request_end(&req);
-        return verdict;
-}
-
 int lsm_path_truncate(unsigned long long *ctx)
 {
         struct path *path = (struct path *)ctx[0];
 
-        return on_path(path, (__u64)path->dentry, RF_FILE_WRITE | RF_FILE_TRUNCATE, type_of(path->dentry->d_inode->i_mode), 0);
+        return on_path(path, (__u64)path->dentry, RF_FILE_WRITE | RF_FILE_TRUNCATE, type_of_dentry(path->dentry), 0);
 }
 
-int lsm_path_mknod(unsigned long long *ctx)
+int lsm_file_truncate(unsigned long long *ctx)
 {
-        return on_path((struct path *)ctx[0], ctx[1], RF_FILE_CREATE, ctx[2] & S_IFMT ? type_of(ctx[2]) : RF_TYPE_REGULAR, 1);
+        struct path *path = &((struct file *)ctx[0])->f_path;
+
+        return on_path(path, (__u64)path->dentry, RF_FILE_WRITE | RF_FILE_TRUNCATE, type_of_dentry(path->dentry), 0);
 }
 
-int lsm_path_mkdir(unsigned long long *ctx)
+int lsm_path_chmod(unsigned long long *ctx)
 {
-        return on_path((struct path *)ctx[0], ctx[1], RF_FILE_CREATE, RF_TYPE_DIRECTORY, 1);
+        struct path *path = (struct path *)ctx[0];
+
+        return on_path(path, (__u64)path->dentry, RF_FILE_ATTR, type_of_dentry(path->dentry), 0);
 }
 
-int lsm_path_symlink(unsigned long long *ctx)
+int lsm_path_chown(unsigned long long *ctx)
 {
-        return on_path((struct path *)ctx[0], ctx[1], RF_FILE_CREATE, RF_TYPE_SYMLINK, 1);
+        struct path *path = (struct path *)ctx[0];
+
+        return on_path(path, (__u64)path->dentry, RF_FILE_ATTR, type_of_dentry(path->dentry), 0);
+}
+
+/* Decide about mapping the file at an address. The program that is executed, and its loader, are opened for execution: class `exec`
+ * decides about that. `path`: where the name that was asked for stands. */
+RF_INLINE int on_mapping(__u64 file, __u64 at)
+{
+        struct path path = {};
+        __u64 inode = 0;
+        __u32 flags = 0;
+        __u16 mode = 0;
+
+        bpf_probe_read_kernel(&flags, sizeof(flags), (void *)(file + offsetof(struct file, f_flags)));
+        if (flags & FLAG_EXEC)
+                return 0;
+        bpf_probe_read_kernel(&path, sizeof(path), (void *)at);
+        bpf_probe_read_kernel(&inode, sizeof(inode), (void *)(file + offsetof(struct file, f_inode)));
+        bpf_probe_read_kernel(&mode, sizeof(mode), (void *)(inode + offsetof(struct inode, i_mode)));
+        return on_path(&path, (__u64)path.dentry, RF_FILE_MAPEXEC, type_of(mode), 0);
+}
+
+/* Memory without a file comes with NULL, which newer verifiers do not believe: they drop the question and keep the load behind it. The
+ * address is therefore read as a number. */
+int lsm_mmap_file(unsigned long long *ctx)
+{
+        __u64 file = 0;
+
+        if (!(ctx[2] & PROT_EXEC))
+                return 0;
+        bpf_probe_read_kernel(&file, sizeof(file), ctx);
+        return file ? on_mapping(file, file + offsetof(struct file, f_path)) : 0;
+}
+
+/* A mapping of a stacked file system's file is of the file beneath; the path that was asked for stands behind that, or, in kernels
+ * without such files, in its place. */
+RF_INLINE int on_file_mprotect(struct vm_area_struct *area, __u64 protection)
+{
+        __u64 file = (__u64)area->vm_file;
+        __u32 mode = 0;
+
+        if (!file || !(protection & PROT_EXEC) || (area->vm_flags & VM_EXEC))
+                return 0;
+        bpf_probe_read_kernel(&mode, sizeof(mode), (void *)(file + offsetof(struct file, f_mode)));
+        return on_mapping(file, file + (mode & FMODE_BACKING ? sizeof(struct file) : offsetof(struct file, f_path)));
+}
+
+int lsm_file_mprotect(unsigned long long *ctx)
+{
+        return on_file_mprotect((struct vm_area_struct *)ctx[0], ctx[2]);
 }

@@ -21,6 +21,8 @@
 #define FMODE_BACKING (1U << 25)
 #define FMODE_NOACCOUNT (1U << 29)
 #define O_TRUNC 01000U
+#define PROT_EXEC 0x4U
+#define VM_EXEC 0x4U
 #define S_IFMT 0170000U
 #define S_IFSOCK 0140000U
 #define FLAG_EXEC 0x20U /* __FMODE_EXEC in f_flags */

@@ -88,20 +88,11 @@ FILE = Chapter(
             cases=(Case("path: /usr/bin/passwd", "deny"), Case("path: /home/a/notes", "allow")),
         ),
         "attr": Operation(
-            meaning="Changing mode or owner. Times, extended attributes and access control lists are **partly "
-            "enforced**: their hooks are told the file, but not by which mount it was reached.",
-            hooks=(
-                "path_chmod",
-                "path_chown",
-                "inode_setattr",
-                "inode_setxattr",
-                "inode_removexattr",
-                "inode_set_acl",
-                "inode_remove_acl",
-            ),
+            meaning="Changing mode or owner. The rest is **not enforced**: see below.",
+            hooks=("path_chmod", "path_chown"),
             unseen=(
-                "The mount of what is changed, for times, attributes and lists: where the file has a name on several "
-                "mounts, any of these may be the one decided.",
+                "Times, extended attributes and access control lists: their hooks are told the file, but not by which "
+                "mount it was reached, so that it has no name.",
                 "Flags such as `chattr +i`, which are an `ioctl`.",
             ),
             rule="file: {paths: [/tmp/**, /dev/shm/**], operations: [attr]}\naction: audit",
@@ -115,10 +106,12 @@ FILE = Chapter(
             cases=(Case("path: /var/log/wtmp", "deny"), Case("path: /tmp/a", "allow")),
         ),
         "mapExec": Operation(
-            meaning="Mapping a file so that it can be executed: shared libraries, and the program that the dynamic "
-            "loader is asked to run.",
+            meaning="Mapping a file so that it can be executed, or making a mapping of it so: shared libraries, and the "
+            "program that the dynamic loader is asked to run. Where the default of `file` refuses, libraries need "
+            "`mapExec` beside `read`, or no dynamically linked program starts.",
             hooks=("mmap_file", "file_mprotect"),
             unseen=(
+                "What exec maps itself: the program, which `exec` decides about, and its dynamic loader.",
                 "Memory that belongs to no file: what is read and copied there can be made executable.",
                 "Mappings that were there before the policy.",
             ),

@@ -73,8 +73,8 @@ def test_what_is_covered_is_accepted(rule: str) -> None:
     ("rule", "what"),
     [
         (
-            "file: {paths: [/a], operations: [read, delete, rename]}, action: deny",
-            "`delete` and `rename` of class `file`",
+            "file: {paths: [/a], operations: [read, rename, link]}, action: deny",
+            "`rename` and `link` of class `file`",
         ),
         ("module: {operations: [load]}, action: deny", "class `module`"),
         ("capability: {names: [sys_admin]}, action: audit", "class `capability`"),
@@ -99,13 +99,13 @@ def test_one_thing_is_told_once() -> None:
 
 def test_missing_module_is_told_apart_from_missing_program() -> None:
     """Where LSM is off, what it would decide says so, and what nothing decides says that."""
-    found = problems("file: {paths: [/a], operations: [read, delete]}, action: deny", "cgroup")
+    found = problems("file: {paths: [/a], operations: [read, link]}, action: deny", "cgroup")
 
     assert [(one.message, one.required) for one in found] == [
         ("cannot enforce policy `web`: BPF LSM is not active", "bpf (`read` of class `file`, rule `r`)"),
         (
-            "cannot enforce policy `web`: no program of this version decides `delete` of class `file`",
-            "a program for its hook (`delete` of class `file`, rule `r`)",
+            "cannot enforce policy `web`: no program of this version decides `link` of class `file`",
+            "a program for its hook (`link` of class `file`, rule `r`)",
         ),
     ]
 
@@ -115,7 +115,7 @@ def test_default_of_a_partly_covered_class() -> None:
     found = problems("", defaults="{file: deny, exec: kill, network: deny}")
 
     assert [one.severity for one in found] == ["warning", "warning"]
-    assert "class `file` does not reach `delete`, `rename`" in found[0].message
+    assert "class `file` does not reach `rename` and `link`" in found[0].message
     assert "`accept`" in found[1].message
     assert "`create`" not in found[1].message
 
@@ -188,7 +188,7 @@ def test_levels_of_rules() -> None:
         return enforceable.level(policy, class_, names, type(secrets.action)(action), SEEING)
 
     assert level("read", "write") == "enforced"
-    assert level("read", "delete") == "none"
+    assert level("read", "link") == "none"
     assert level("read", action="audit") == "observed"
     assert level("call", class_=Class.SYSCALL, action="kill") == "enforced"
 
@@ -199,7 +199,15 @@ def test_operations_that_reach_the_same_are_together() -> None:
 
     assert list(groups) == list(Class)
     assert [names for names, _ in groups[Class.EXEC]] == [("exec",)]
-    assert next(names for names, _ in groups[Class.FILE]) == ("read", "write", "create")
+    assert next(names for names, _ in groups[Class.FILE]) == (
+        "read",
+        "write",
+        "create",
+        "delete",
+        "attr",
+        "truncate",
+        "mapExec",
+    )
     assert sum(len(names) for one in groups.values() for names, _ in one) == len(QUESTIONS)
 
 

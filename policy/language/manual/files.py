@@ -106,8 +106,8 @@ FILE = Chapter(
             cases=(Case("path: /var/log/wtmp", "deny"), Case("path: /tmp/a", "allow")),
         ),
         "mapExec": Operation(
-            meaning="Mapping a file so that it can be executed, or making a mapping of it so: shared libraries, and the "
-            "program that the dynamic loader is asked to run. Where the default of `file` refuses, libraries need "
+            meaning="Mapping a file so that it can be executed, or making a mapping of it so: shared libraries, and "
+            "the program that the dynamic loader is asked to run. Where the default of `file` refuses, libraries need "
             "`mapExec` beside `read`, or no dynamically linked program starts.",
             hooks=("mmap_file", "file_mprotect"),
             unseen=(

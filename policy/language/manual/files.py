@@ -35,7 +35,7 @@ FILE = Chapter(
         ),
         "write": Operation(
             meaning="Opening for writing or appending, and truncating, by name or while opening.",
-            hooks=("file_open", "path_truncate"),
+            hooks=("file_open", "path_truncate", "file_truncate"),
             unseen=(_OPEN_ALREADY, "What other operations change: names (`rename`, `link`), mode and owner (`attr`)."),
             rule="file: {paths: [/usr/**, /etc/**], types: [regular], operations: [write]}\naction: deny\nerrno: EROFS",
             cases=(

@@ -31,7 +31,8 @@ RF_INLINE int peer_read(struct peer *peer, struct sock *sk, __u64 address, __u32
         if (own == AF_PACKET)
                 peer->family = AF_PACKET; /* which never looks at what the address says of itself */
         if (peer->family == AF_UNSPEC) {
-                if (operations == RF_NETWORK_CONNECT || (own == AF_INET6 && (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE)))
+                if (operations == RF_NETWORK_CONNECT ||
+                    (own == AF_INET6 && (protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE)))
                         return 0; /* takes a peer away; raw sockets, L2TP and IPv4 read it as an address when they send */
                 peer->family = own;
         }

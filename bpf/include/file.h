@@ -7,8 +7,8 @@
 
 /* In the order of the mode's numbers: fifo 1, character device 2, directory 4, block device 6, regular 8, symlink 10, socket 12. */
 #define TYPE_AT(mode, type) ((__u64)(type) << (mode) * 4)
-#define TYPE_NIBBLES                                                                                                            \
-        (TYPE_AT(1, RF_TYPE_FIFO) | TYPE_AT(2, RF_TYPE_DEVICE) | TYPE_AT(4, RF_TYPE_DIRECTORY) | TYPE_AT(6, RF_TYPE_DEVICE) |   \
+#define TYPE_NIBBLES                                                                                                          \
+        (TYPE_AT(1, RF_TYPE_FIFO) | TYPE_AT(2, RF_TYPE_DEVICE) | TYPE_AT(4, RF_TYPE_DIRECTORY) | TYPE_AT(6, RF_TYPE_DEVICE) | \
          TYPE_AT(8, RF_TYPE_REGULAR) | TYPE_AT(10, RF_TYPE_SYMLINK) | TYPE_AT(12, RF_TYPE_SOCKET))
 
 /* The type in an inode's mode, by a table of nibbles that the mode's top four bits index. */

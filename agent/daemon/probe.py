@@ -56,7 +56,7 @@ def _try(program: Program, bpf: Bpf | None) -> Answer:
     descriptors: list[int] = []
     try:
         bpf = bpf or Kernel()
-        descriptors.append(load(bpf, program, (), ()))
+        descriptors.extend(load(bpf, [program], (), (), 1))
         if program.kind != "cgroup":
             descriptors.append(bpf.attach_tracing(program.name, descriptors[0]))
     except (BpfError, OSError) as error:

@@ -13,6 +13,9 @@ from agent.kernel.programs_file import Program, ProgramsFile
 from agent.kernel.syscall import Bpf, BpfError
 from agent.kernel.wall import Wall
 
+#: The verifier takes up to some 100 MB for each program that it works on.
+_LOADERS = 8
+
 
 @dataclass(frozen=True, slots=True)
 class Attached:
@@ -106,19 +109,22 @@ def _maps(work: _Work, file: ProgramsFile, deep: bool) -> None:
 
 
 def _programs(work: _Work, set_: str, file: ProgramsFile, programs: tuple[Program, ...]) -> None:
-    executes = any(program.kind == "lsm" for program in programs)
-    known = {"cpus": work.processors, "arming": int(executes)}
-    constants: tuple[int, ...] | None = None
+    """Open those that are pinned, load and pin the others."""
     for program in programs:
-        path = work.pins.program(set_, program.name)
-        fd = maps.open_pinned(work.bpf, path)
+        fd = maps.open_pinned(work.bpf, work.pins.program(set_, program.name))
         if fd is not None:
             work.programs[program.name] = fd
-            continue
-        constants = constants or constants_for(file.constants, known)
-        descriptors = [work.maps[shape.name] for shape in file.maps]
-        work.programs[program.name] = fd = load(work.bpf, program, descriptors, constants)
-        work.bpf.pin(fd, path)
+    missing = [program for program in programs if program.name not in work.programs]
+    if not missing:
+        return
+    executes = any(program.kind == "lsm" for program in programs)
+    constants = constants_for(file.constants, {"cpus": work.processors, "arming": int(executes)})
+    descriptors = [work.maps[shape.name] for shape in file.maps]
+    loaded = load(work.bpf, missing, descriptors, constants, min(_LOADERS, len(os.sched_getaffinity(0))))
+    work.programs |= {program.name: fd for program, fd in zip(missing, loaded, strict=True)}
+    for program in missing:
+        path = work.pins.program(set_, program.name)
+        work.bpf.pin(work.programs[program.name], path)
         work.made.append(path)
 
 

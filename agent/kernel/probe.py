@@ -90,12 +90,12 @@ def _why(error: BpfError, root: bool) -> str:
 
 
 def _lsm(bpf: Bpf) -> int:
-    btf_id = bpf.btf_id("file_open", ATTACH_LSM_MAC)
+    (btf_id,) = bpf.btf_ids([("file_open", ATTACH_LSM_MAC)])
     return bpf.program_load("probe", PROGRAM_LSM, ATTACH_LSM_MAC, btf_id, _RETURN_0)
 
 
 def _tracing(bpf: Bpf) -> int:
-    btf_id = bpf.btf_id("sys_enter", ATTACH_TRACE_RAW_TP)
+    (btf_id,) = bpf.btf_ids([("sys_enter", ATTACH_TRACE_RAW_TP)])
     return bpf.program_load("probe", PROGRAM_TRACING, ATTACH_TRACE_RAW_TP, btf_id, _RETURN_0)
 
 

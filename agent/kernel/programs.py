@@ -1,6 +1,8 @@
 """Programs: put descriptors and constants into the compiled bytes, load, attach."""
 
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from agent.kernel.programs_file import Program, rewrite
@@ -66,21 +68,43 @@ def constants_for(names: Sequence[str], known: Mapping[str, int]) -> tuple[int, 
     return tuple(values[name] for name in names)
 
 
-def load(bpf: Bpf, program: Program, maps: Sequence[int], constants: Sequence[int]) -> int:
+def load(
+    bpf: Bpf, programs: Sequence[Program], maps: Sequence[int], constants: Sequence[int], threads: int
+) -> tuple[int, ...]:
     """
-    Load one program.
+    Load programs, all or none; the verifier works on several at once.
 
     Args:
         maps: Descriptors in the order of the programs file.
         constants: Values, likewise.
 
+    Returns:
+        A descriptor for each.
+
     Raises:
-        BpfError: The kernel refused; its `log` says why.
+        BpfError: The kernel refused one; its `log` says why.
     """
-    code = rewrite(program.instructions, maps.__getitem__, constants.__getitem__)
-    type_, attach = kind_of(program)
-    btf_id = 0 if program.kind == "cgroup" else bpf.btf_id(program.hook.removeprefix("bpf_iter_"), attach)
-    return bpf.program_load(program.name, type_, attach, btf_id, code)
+    hooked = [program for program in programs if program.kind != "cgroup"]
+    hooks = [(program.hook.removeprefix("bpf_iter_"), kind_of(program)[1]) for program in hooked]
+    ids = dict(zip((program.name for program in hooked), bpf.btf_ids(hooks) if hooks else (), strict=True))
+
+    def one(program: Program) -> int:
+        code = rewrite(program.instructions, maps.__getitem__, constants.__getitem__)
+        return bpf.program_load(program.name, *kind_of(program), ids.get(program.name, 0), code)
+
+    with ThreadPoolExecutor(threads, "load") as pool:
+        jobs = [pool.submit(one, program) for program in programs]
+    return _all_or_none(jobs)
+
+
+def _all_or_none(jobs: Sequence[Future[int]]) -> tuple[int, ...]:
+    failed = [job for job in jobs if job.exception()]
+    if failed:
+        for job in jobs:
+            if job not in failed:
+                os.close(job.result())
+        failed[0].result()
+    return tuple(job.result() for job in jobs)
 
 
 def kind_of(program: Program) -> tuple[int, int]:

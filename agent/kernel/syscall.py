@@ -30,6 +30,13 @@ _COMMANDS = {
 PROGRAM_CGROUP_SOCK_ADDR, PROGRAM_TRACING, PROGRAM_LSM = 18, 26, 29
 ATTACH_TRACE_RAW_TP, ATTACH_LSM_MAC, ATTACH_TRACE_ITER = 23, 27, 28
 
+#: How the kernel's BTF names the type of a hook, and its kind (BTF_KIND_FUNC 12, BTF_KIND_TYPEDEF 8), by attach type.
+_HOOK_TYPES = {
+    ATTACH_LSM_MAC: ("bpf_lsm_", 12),
+    ATTACH_TRACE_RAW_TP: ("btf_trace_", 8),
+    ATTACH_TRACE_ITER: ("bpf_iter_", 12),
+}
+
 _LOG_SIZE, _LOG_STEPS, _LOG_SUMS = 1 << 24, 1, 4
 _PROGRAM_NAME = 15
 
@@ -94,7 +101,7 @@ class Bpf(Protocol):
     def map_open_id(self, number: int) -> int: ...
     def link_info(self, fd: int) -> LinkInfo: ...
     def btf_load(self, data: bytes) -> int: ...
-    def btf_id(self, name: str, attach: int) -> int: ...
+    def btf_ids(self, hooks: Sequence[tuple[str, int]]) -> tuple[int, ...]: ...
     def program_load(self, name: str, type_: int, attach: int, btf_id: int, code: bytes) -> int: ...
     def program_id(self, fd: int) -> int: ...
     def attach_tracing(self, name: str, program: int) -> int: ...
@@ -217,14 +224,26 @@ class Kernel:
         buffer = ctypes.create_string_buffer(data, len(data))
         return self._call("btf load", "types", struct.pack("<QQIII", ctypes.addressof(buffer), 0, len(data), 0, 0))
 
-    def btf_id(self, name: str, attach: int) -> int:
-        """Number of the kernel's type for a hook, by libbpf, which knows the prefix of each attach type."""
+    def btf_ids(self, hooks: Sequence[tuple[str, int]]) -> tuple[int, ...]:
+        """Numbers of the kernel's types for hooks, each a name and an attach type. Its 6 MB of types are read once."""
         try:
             libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
         except OSError as error:
-            raise BpfError("find hook", f"{name} (libbpf.so.1)", errno.ENOENT, str(error)) from error
+            raise BpfError("find hook", "libbpf.so.1", errno.ENOENT, str(error)) from error
         libbpf.libbpf_set_print(None)  # it would write to standard error
-        found = int(libbpf.libbpf_find_vmlinux_btf_id(name.encode(), attach))
+        libbpf.btf__load_vmlinux_btf.restype = ctypes.c_void_p
+        types = ctypes.c_void_p(libbpf.btf__load_vmlinux_btf())
+        if not types.value:
+            raise BpfError("find hook", "types of the kernel", ctypes.get_errno() or errno.ENOENT)
+        try:
+            return tuple(self._btf_id(libbpf, types, *hook) for hook in hooks)
+        finally:
+            libbpf.btf__free(types)
+
+    @staticmethod
+    def _btf_id(libbpf: ctypes.CDLL, types: ctypes.c_void_p, name: str, attach: int) -> int:
+        prefix, kind = _HOOK_TYPES[attach]
+        found = int(libbpf.btf__find_by_name_kind(types, f"{prefix}{name}".encode(), kind))
         if found <= 0:
             raise BpfError("find hook", name, -found or errno.ENOENT)
         return found

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Sequence
 
 import pytest
 
@@ -15,8 +16,8 @@ class Refusing:
     def __init__(self, number: int) -> None:
         self._number = number
 
-    def btf_id(self, name: str, attach: int) -> int:
-        return 1
+    def btf_ids(self, hooks: Sequence[tuple[str, int]]) -> tuple[int, ...]:
+        return (1,) * len(hooks)
 
     def btf_load(self, data: bytes) -> int:
         return os.open(os.devnull, os.O_RDONLY)

@@ -4,6 +4,9 @@
 #include "abi.h"
 #include "path.h"
 
+/* mnt and dentry, read at once. */
+_Static_assert(offsetof(struct path, mnt) == 0 && offsetof(struct path, dentry) == 8, "path");
+
 /* For a task that executed its program before the hooks were there: believe what its memory map says, once. */
 RF_INLINE void facts_seed(struct request *req)
 {

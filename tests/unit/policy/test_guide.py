@@ -27,7 +27,7 @@ GUIDES = ["policy-language.md", "templates.md", "waivers.md"]
 #: What a guide shows to be wrong.
 MISTAKES = "mistakes.yaml"
 #: What no program of this version decides, as the guide says beside it.
-AHEAD = ("kernel.yaml", "sockets.yaml")
+AHEAD = ("kernel.yaml",)
 BIN = Path(sys.executable).parent
 
 
